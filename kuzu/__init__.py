@@ -1,0 +1,1 @@
+"""Part 1: Kuzushiji character classifiers (NetLin, NetFull, NetConv)."""

@@ -1,0 +1,138 @@
+"""What all command lines share: one option spelling, one error line, exit statuses. Imports no torch.
+
+Exit status: 0 done, 1 trained but nothing solved, 2 bad input, 130 interrupted with Ctrl-C.
+"""
+
+import argparse
+import difflib
+import math
+import sys
+
+PACKAGES = ("kuzu", "xor", "anbn")
+
+
+class BadInput(Exception):
+    """Something the user gave cannot be used; the message says what is wrong and what to do."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that takes `--set_weights` and `--set-weights` alike, shows every default
+    that is not None, and answers a mistake with one line on stderr and exit status 2."""
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("formatter_class", _Help)
+        super().__init__(allow_abbrev=False, **kwargs)
+
+    def parse_known_args(self, args=None, namespace=None):
+        args = sys.argv[1:] if args is None else args
+        return super().parse_known_args([_underscored(a) for a in args], namespace)
+
+    def parse_args(self, args=None, namespace=None):
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            name = unknown[0].split("=")[0]
+            close = difflib.get_close_matches(name, self._option_string_actions, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            self.error(f"unknown argument {unknown[0]}{hint}")
+        return parsed
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    def _get_help_string(self, action):
+        text = action.help or ""
+        hidden = action.default in (None, argparse.SUPPRESS) or action.nargs == 0
+        if "default" in text or hidden or not action.option_strings:
+            return text
+        return f"{text} (default: %(default)s)"
+
+
+def _underscored(argument):
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value
+
+
+def number(kind=float, least=None, above=None, most=None):
+    """An argparse type: a finite `kind` (int or float) within the given bounds."""
+
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+        if not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"{text} is not a finite number")
+        if least is not None and value < least:
+            raise argparse.ArgumentTypeError(f"{text} is too small, it must be at least {least}")
+        if above is not None and value <= above:
+            raise argparse.ArgumentTypeError(f"{text} must be above {above}")
+        if most is not None and value > most:
+            raise argparse.ArgumentTypeError(f"{text} is too large, it must be at most {most}")
+        return value
+
+    return parse
+
+
+def boolean(text):
+    """An argparse type for `--embed True` as older scripts spell it (use with nargs="?", const=True)."""
+    if text.lower() in ("true", "1", "yes"):
+        return True
+    if text.lower() in ("false", "0", "no"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
+
+
+def add_flag(group, name, help):
+    """Add a switch that also takes a value: `--embed`, `--embed True`, `--embed False`."""
+    group.add_argument(
+        name, nargs="?", const=True, default=False, type=boolean, metavar="BOOL", help=help
+    )
+
+
+def add_shared(parser, seeds=1, seeds_help="train this many networks with consecutive seeds"):
+    """Add the options every training script takes."""
+    group = parser.add_argument_group("run")
+    group.add_argument("--seed", type=number(int, 0), default=0, help="seed of all randomness")
+    group.add_argument("--seeds", type=number(int, 1), default=seeds, help=seeds_help)
+    group.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps"),
+        default="auto",
+        help="auto takes the accelerator if there is one",
+    )
+    add_flag(group, "--no_cuda", "stay on the CPU, the same as --device cpu")
+    group.add_argument(
+        "--out",
+        "--out_path",
+        dest="out",
+        metavar="DIR",
+        default="results",
+        help="the run's folder is made in here",
+    )
+    add_flag(group, "--quiet", "print the final results only")
+    return group
+
+
+def run(main):
+    """Run a script's `main()` and end with its exit status. Bad input, a file that cannot be read or
+    written, and the errors our own packages raise for users end in one line and status 2; anything
+    else is a bug of ours and keeps its traceback."""
+    program = sys.argv[0].replace("\\", "/").rsplit("/", 1)[-1]
+    try:
+        status = main()
+    except Exception as error:
+        ours = type(error).__module__.split(".")[0] in PACKAGES
+        if not (ours or isinstance(error, (BadInput, OSError))):
+            raise
+        message = " ".join(str(error).split())
+        print(f"{program}: error: {message}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(status or 0)

@@ -1,0 +1,196 @@
+"""Run folders, device choice and progress: what every training script does besides its experiment.
+
+A run folder is `DIR/<kuzu|xor|seq>/<name>__s<seed>__<time>/` with config.json (all options,
+versions, device, git commit, command line), metrics.csv, summary.json, model.pt and figures.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from options import BadInput
+
+
+def choose_device(args):
+    """The torch.device of `--device` and `--no_cuda`. Raises BadInput if it is not there."""
+    wanted = "cpu" if args.no_cuda else args.device
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if wanted == "auto":
+        wanted = next(name for name in ("cuda", "mps", "cpu") if there[name])
+    if not there[wanted]:
+        raise BadInput(
+            f"there is no {wanted} device on this machine; use --device cpu or --device auto"
+        )
+    return torch.device(wanted)
+
+
+def write_whole(path, data):
+    """Write bytes or text to `path` so that a reader finds the old file or the new one, never a part."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data.encode() if isinstance(data, str) else data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class RunFolder:
+    """The folder of one run. Made at once, so that a place that cannot be written to is found
+    before training and not after it.
+
+    args: the parsed options, stored as config.json. part: kuzu, xor or seq. name: says what was
+    trained, e.g. conv_classic. Raises BadInput if the folder cannot be made.
+    """
+
+    def __init__(self, args, part, name, device):
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        base = Path(args.out) / part / f"{name}__s{args.seed}__{stamp}"
+        self.started = time.time()
+        self.rows = []
+        for attempt in range(1, 1000):
+            self.path = base if attempt == 1 else Path(f"{base}-{attempt}")
+            try:
+                self.path.mkdir(parents=True)
+                break
+            except FileExistsError as error:
+                if not self.path.is_dir():
+                    raise BadInput(f"cannot make the run folder {base}: {error.strerror}") from None
+            except OSError as error:
+                raise BadInput(
+                    f"cannot make the run folder {base}: {error.strerror}; choose another --out"
+                ) from None
+        self.save_json(
+            "config.json",
+            {
+                "options": vars(args),
+                "command": " ".join([Path(sys.executable).name, *sys.argv]),
+                "device": describe(device),
+                "versions": {
+                    "python": platform.python_version(),
+                    "torch": torch.__version__,
+                },
+                "git_commit": git_commit(),
+                "started": stamp,
+            },
+        )
+
+    def log(self, **row):
+        """Append one row to metrics.csv. The rows reach the disk with flush() and save_*()."""
+        self.rows.append(row)
+
+    def flush(self):
+        """Write the metrics logged so far, whole."""
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        text = io.StringIO()
+        table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        table.writeheader()
+        table.writerows(self.rows)
+        write_whole(self.path / "metrics.csv", text.getvalue())
+
+    def save_json(self, name, content):
+        """Write `content` as strict JSON; NaN and infinity become null, tensors become lists."""
+        write_whole(self.path / name, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+
+    def save_model(self, state, name="model.pt"):
+        """Write a checkpoint that loads with torch.load(..., weights_only=True)."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_whole(self.path / name, buffer.getvalue())
+
+    def save_figure(self, figure, name):
+        """Write a matplotlib figure as PNG and free it."""
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=120)
+        write_whole(self.path / name, buffer.getvalue())
+        figure.clear()
+
+    def save_text(self, name, text):
+        write_whole(self.path / name, text)
+
+    def __str__(self):
+        return str(self.path)
+
+
+def plain(value):
+    """`value` as JSON can hold it: tensors and arrays as lists, paths as text, NaN as None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
+
+
+def describe(device):
+    """A device in words, for files and reports: its kind, its name and how much of it is used."""
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    if device.type == "cpu":
+        return f"cpu: {processor_name()}, {torch.get_num_threads()} threads"
+    return str(device)
+
+
+def processor_name():
+    """The processor's model name, as the system states it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def git_commit():
+    """The commit the code is at, with "+" if files differ from it; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words):
+        return subprocess.run(
+            ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def load_checkpoint(path):
+    """What `RunFolder.save_model` wrote, on the CPU. Raises BadInput naming the file if there is none
+    or if it is not a checkpoint."""
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"no checkpoint {path}: give the model.pt of a run folder")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:
+        raise BadInput(
+            f"{path} is not a checkpoint (truncated, or another kind of file); give the model.pt "
+            "of a run folder"
+        ) from None
+
+
+def progress(iterable=None, *, quiet=False, **options):
+    """A tqdm bar on stderr, shown only on a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(iterable, disable=quiet or not sys.stderr.isatty(), leave=False, **options)
