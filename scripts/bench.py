@@ -39,3 +39,40 @@ def compare(name, baseline, ours, unit, rounds):
         "unit": unit,
         "rounds": rounds,
     }
+
+
+def main(argv=None):
+    parser = Parser(description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, []], default=list(PARTS), metavar="PART"
+    )
+    parser.add_argument(
+        "--rounds", type=number(int, 1), default=3, help="counted rounds per figure"
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write the figures here")
+    args = parser.parse_args(argv)
+
+    import torch
+    from runs import describe, write_whole
+
+    hardware = describe(torch.device("cpu"))
+    print(
+        f"{hardware}; torch {torch.__version__}; medians of {args.rounds} rounds, warm-up excluded"
+    )
+    results = {"hardware": hardware, "torch": torch.__version__}
+    for name in args.parts:
+        results[name] = []
+        for row in PARTS[name](args.rounds):
+            results[name].append(row)
+            print(
+                f"{row['name']:44s} {row['ratio']:9.2f} x   "
+                f"({row['ours_per_s']:.4g} against {row['baseline_per_s']:.4g} {row['unit']}/s)"
+            )
+    if args.json:
+        import json
+
+        write_whole(args.json, json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

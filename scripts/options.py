@@ -1,4 +1,4 @@
-"""What all command lines share: one option spelling, one error line, exit statuses. Imports no torch.
+"""What all command lines share: one option spelling, one error line, exit statuses; no torch.
 
 Exit status: 0 done, 1 trained but nothing solved, 2 bad input, 130 interrupted with Ctrl-C.
 """
@@ -79,7 +79,7 @@ def number(kind=float, least=None, above=None, most=None):
 
 
 def boolean(text):
-    """An argparse type for `--embed True` as older scripts spell it (use with nargs="?", const=True)."""
+    """An argparse type for `--embed True`, as older scripts spell it."""
     if text.lower() in ("true", "1", "yes"):
         return True
     if text.lower() in ("false", "0", "no"):
@@ -119,9 +119,11 @@ def add_shared(parser, seeds=1, seeds_help="train this many networks with consec
 
 
 def run(main):
-    """Run a script's `main()` and end with its exit status. Bad input, a file that cannot be read or
-    written, and the errors our own packages raise for users end in one line and status 2; anything
-    else is a bug of ours and keeps its traceback."""
+    """Run a script's `main()` and end with its exit status.
+
+    Bad input, a file that cannot be read or written, and the errors our own packages raise for
+    users end in one line and status 2; anything else is a bug of ours and keeps its traceback.
+    """
     program = sys.argv[0].replace("\\", "/").rsplit("/", 1)[-1]
     try:
         status = main()

@@ -37,7 +37,7 @@ def choose_device(args):
 
 
 def write_whole(path, data):
-    """Write bytes or text to `path` so that a reader finds the old file or the new one, never a part."""
+    """Write bytes or text so that a reader finds the old file or the new one, never a part."""
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
@@ -175,8 +175,10 @@ def git_commit():
 
 
 def load_checkpoint(path):
-    """What `RunFolder.save_model` wrote, on the CPU. Raises BadInput naming the file if there is none
-    or if it is not a checkpoint."""
+    """What `RunFolder.save_model` wrote, on the CPU.
+
+    Raises BadInput naming the file if there is none or if it is not a checkpoint.
+    """
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"no checkpoint {path}: give the model.pt of a run folder")
