@@ -1,0 +1,161 @@
+"""Counting languages a^n b^(jn) c^(kn)...: streams of strings, and what is certain at each step.
+
+    anb2n, n=2:  A A B B B B, then A
+    read A, A:             the next symbol is not certain (another A, or the first B)
+    read B, B, B, and B:   certain: B, B, B, and then the next string's A
+
+A stream is 5 strings, each with n uniform on 1..length, and the first A of the next string: the
+training sequences of the coursework. Everything is computed for whole batches at once.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+
+import torch
+
+STRINGS_PER_STREAM = 5
+
+
+class LanguageError(ValueError):
+    """The name or the parameters describe no language of the family."""
+
+
+@dataclass
+class Stream:
+    """Sequences padded to a common number of steps T. Leading axes (...) are the caller's.
+
+    At step t the network reads symbols[..., t] and predicts symbols[..., t + 1].
+    """
+
+    symbols: torch.Tensor  # (..., T + 1) int64
+    valid: torch.Tensor  # (..., T) bool: False on padding
+    legal: torch.Tensor  # (..., T, K) bool: symbols the language allows next
+    probability: torch.Tensor  # (..., T, K) the true distribution of the next symbol
+    deterministic: torch.Tensor  # (..., T) bool: the language makes the next symbol certain
+    state: torch.Tensor  # (..., T) int64: the source's state after reading, for colouring
+    recall: torch.Tensor | None = None  # (..., T) bool: must recall the outer T or P (embedded)
+
+    @property
+    def inputs(self):
+        """(..., T) the symbols read."""
+        return self.symbols[..., :-1]
+
+    @property
+    def targets(self):
+        """(..., T) the symbols that follow."""
+        return self.symbols[..., 1:]
+
+    def __getitem__(self, index):
+        """The sequences at `index` of the leading axes, still padded to T."""
+        parts = {k: None if v is None else v[index] for k, v in vars(self).items()}
+        return Stream(**parts)
+
+    def to(self, device):
+        """The same stream on another device."""
+        return Stream(**{k: None if v is None else v.to(device) for k, v in vars(self).items()})
+
+
+class CountingLanguage:
+    """a^n b^(jn) c^(kn)... with n uniform on 1..length.
+
+    multiples: how often each letter is repeated per n; the first is 1. anb2nc3n is (1, 2, 3).
+    Raises LanguageError for fewer than two letters, or a length or multiple below 1.
+    """
+
+    def __init__(self, multiples, length):
+        multiples = tuple(multiples)
+        if not 2 <= len(multiples) <= 26 or multiples[0] != 1 or min(multiples) < 1:
+            raise LanguageError(
+                f"multiples {multiples} make no counting language: two to 26 letters, "
+                "the first repeated n times, none less than n times"
+            )
+        if length < 1:
+            raise LanguageError(f"the largest n in training is {length}; it must be at least 1")
+        self.multiples, self.length = multiples, length
+        self.symbols = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(multiples)]
+        self.n_symbols = len(multiples)
+        self.name = "".join(
+            f"{letter}{'' if times == 1 else times}n"
+            for letter, times in zip(self.symbols.lower(), multiples, strict=True)
+        )
+
+    @classmethod
+    def named(cls, name, length=None):
+        """The language spelled `name`, such as anbncn or anb2nc3n; `length` defaults to 8 where
+        all multiples are 1, else to 4. Raises LanguageError for any other name."""
+        parts = re.findall(r"([a-z])([1-9][0-9]?)?n", name)
+        multiples = [int(times or 1) for _, times in parts]
+        letters = "".join(letter for letter, _ in parts)
+        spelled = "".join(f"{letter}{times}n" for letter, times in parts)
+        in_order = letters == "abcdefghijklmnopqrstuvwxyz"[: len(letters)]
+        if name != spelled or not in_order or len(parts) < 2 or multiples[0] != 1:
+            raise LanguageError(
+                f"unknown language {name!r}: choose reber, or a counting language spelled like "
+                "anbn, anb2n, anbncn, anb2nc3n"
+            )
+        return cls(multiples, length or (8 if max(multiples) == 1 else 4))
+
+    @property
+    def entropy_rate(self):
+        """Nats per symbol: log(length), the surprise of one n, over the mean string length."""
+        return math.log(self.length) / (sum(self.multiples) * (self.length + 1) / 2)
+
+    def draw(self, shape, generator, length=None):
+        """Random n for streams of the given shape: (*shape, 5) int64, on the generator's device.
+
+        length: the largest n, where it is not the language's own (a curriculum).
+        """
+        size = (*shape, STRINGS_PER_STREAM)
+        return torch.randint(
+            1, (length or self.length) + 1, size, generator=generator, device=generator.device
+        )
+
+    def streams(self, n):
+        """Streams of the strings with the given n: n (..., M) int64 >= 1 -> Stream (...), T steps,
+        T the symbols of the longest stream (its final A is predicted, not read)."""
+        multiples = torch.tensor(self.multiples, device=n.device)
+        # the blocks of a stream in order: A^n, B^jn, ... of string 1, then of string 2, ...
+        blocks = (n[..., None] * multiples).flatten(-2)  # (..., M*K)
+        ends = blocks.cumsum(-1)
+        n_steps = int(ends[..., -1].max())
+        step = torch.arange(n_steps, device=n.device).expand(*n.shape[:-1], n_steps).contiguous()
+        block = torch.searchsorted(ends, step, right=True)  # (..., T)
+        valid = block < blocks.shape[-1]
+        block = block.clamp(max=blocks.shape[-1] - 1)
+        read = block % self.n_symbols
+        left = (ends.gather(-1, block) - step - 1).clamp(min=0)  # still to come of this letter
+        next_read = torch.where(left > 0, read, (read + 1) % self.n_symbols)
+        next_read = torch.where(valid, next_read, 0)
+
+        after_a = read == 0
+        seen = blocks.gather(-1, block) - left  # of this letter, this one included
+        probability = torch.nn.functional.one_hot(next_read, self.n_symbols).float()
+        # n is uniform on 1..length: after k letters A, n = k has probability 1 / (length - k + 1)
+        stop = 1 / (self.length - seen + 1).clamp(min=1)
+        probability[..., 0] = torch.where(after_a, 1 - stop, probability[..., 0])
+        probability[..., 1] = torch.where(after_a, stop, probability[..., 1])
+        legal = probability > 0
+        # that no training string is longer than `length` is not knowledge
+        legal[..., :2] |= after_a[..., None]
+        symbols = torch.cat([torch.where(valid, read, 0), next_read[..., -1:]], -1)
+        symbols[..., 1:] = next_read
+        return Stream(
+            symbols, valid, legal, probability, ~after_a & valid, torch.where(after_a, seen, left)
+        )
+
+    def strings(self, n):
+        """Single strings from the start state: n (...) int64 -> Stream (...)."""
+        return self.streams(n[..., None])
+
+    def coursework_target(self, stream):
+        """The target the coursework measures its loss against: (0.8, 0.2, 0...) after an A, else
+        the certain symbol. Returns (..., T, K)."""
+        target = torch.nn.functional.one_hot(stream.targets, self.n_symbols).float()
+        guess = target.new_zeros(self.n_symbols)
+        guess[:2] = target.new_tensor([0.8, 0.2])
+        return torch.where((stream.inputs == 0)[..., None], guess, target)
+
+    def state_names(self):
+        """What the numbers in Stream.state mean, for a legend."""
+        return "letters A read; then letters of the same kind still to come"

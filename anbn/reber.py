@@ -1,0 +1,197 @@
+"""The Reber grammar and the embedded Reber grammar: random walks on a graph, arcs equally likely.
+
+    Reber:     B T S X S E        B, then the walk 0 -T-> 1 -S-> 1 -X-> 2 -S-> 3 -E->
+    embedded:  B P B T X S E P E  a Reber string between two equal letters T or P
+
+After the inner E the embedded string must recall the outer letter: here P, then E, are certain.
+
+The graph is the usual one (Cleeremans, Servan-Schreiber & McClelland 1989, figure 2). A stream is
+one string of at least `length` symbols, cut after `longest` steps (fewer than one in a million).
+"""
+
+import torch
+
+from anbn.languages import LanguageError, Stream
+
+SYMBOLS = "BTSXPVE"
+GRAPH = (  # node: (symbol, next node), (symbol, next node); the string ends with the E of node 3
+    (("T", 1), ("P", 5)),
+    (("S", 1), ("X", 2)),
+    (("S", 3), ("X", 5)),
+    (("E", None),),
+    (("V", 3), ("P", 2)),
+    (("V", 4), ("T", 5)),
+)
+
+
+class ReberLanguage:
+    """Strings of the Reber grammar, or of the embedded one with embed=True.
+
+    length: the least number of symbols of a string (the shortest Reber string has 5, the shortest
+    embedded one 9). Raises LanguageError for a length outside 1..60.
+    """
+
+    def __init__(self, embed=False, length=4):
+        if not 1 <= length <= 60:
+            raise LanguageError(f"the least length of a Reber string is {length}; choose 1 to 60")
+        self.embed, self.length = embed, length
+        self.name = "reber"
+        self.symbols, self.n_symbols = SYMBOLS, len(SYMBOLS)
+        self.longest = 60 + length
+        self.nodes, self.arcs = _arcs(embed)
+        self._build_chain()
+
+    def _build_chain(self):
+        """The source as a Markov chain over (node, symbols still required), so that a least length
+        is part of the distribution: each arc keeps its probability times the probability that the
+        rest of the string is long enough."""
+        n_nodes = len(self.nodes)
+        shortest = 9 if self.embed else 5
+        least = self.length if self.length > shortest else 0
+        # enough[r, node]: probability that from here on at least r more symbols follow
+        enough = torch.ones(least + 1, n_nodes, dtype=torch.float64)
+        for required in range(1, least + 1):
+            for node, arcs in enumerate(self.arcs):
+                chances = [float(enough[required - 1, to]) / len(arcs) for _, to in arcs]
+                enough[required, node] = sum(chances)
+        size = n_nodes * (least + 1)
+        self._probability = torch.zeros(size, self.n_symbols, dtype=torch.float64)
+        # the two arcs of each chain state: symbol, state after, and the first one's probability
+        self._symbol = torch.zeros(size, 2, dtype=torch.long)
+        self._follow = torch.arange(size)[:, None].repeat(1, 2)
+        for required in range(least + 1):
+            rest = max(required - 1, 0)
+            for node, arcs in enumerate(self.arcs):
+                here = required * n_nodes + node
+                for choice, (symbol, to) in enumerate(arcs):
+                    self._symbol[here, choice] = symbol
+                    self._follow[here, choice] = rest * n_nodes + to
+                    self._probability[here, symbol] = enough[rest, to]
+        total = self._probability.sum(-1, keepdim=True)
+        self._probability /= torch.where(total > 0, total, 1.0)
+        self._first = self._probability.gather(-1, self._symbol[:, :1]).squeeze(-1)
+        self._start = int(self._follow[least * n_nodes, 0])  # the chain's state after the first B
+        self._legal = torch.zeros(n_nodes, self.n_symbols, dtype=torch.bool)
+        for node, arcs in enumerate(self.arcs):
+            self._legal[node, [symbol for symbol, _ in arcs]] = True
+
+    @property
+    def entropy_rate(self):
+        """Nats per predicted symbol: the mean surprise of a string over its mean number of steps.
+
+        Both are expected sums along the absorbing chain: visits v solve v = start + P^T v.
+        """
+        p, size = self._probability, self._probability.shape[0]
+        step = torch.zeros(size, size, dtype=torch.float64)
+        arcs = torch.stack([self._first, p.sum(-1) - self._first], -1)
+        step.scatter_add_(1, self._follow, arcs)
+        step[:, self._ends()] = 0
+        start = torch.zeros(size, dtype=torch.float64)
+        start[self._start] = 1
+        visits = torch.linalg.solve(torch.eye(size, dtype=torch.float64) - step.T, start)
+        entropy = torch.special.entr(p).sum(-1)
+        return float((visits @ entropy) / visits.sum())
+
+    def _ends(self):
+        """(states,) bool: chain states from which nothing follows."""
+        return self._probability.sum(-1) == 0
+
+    def draw(self, shape, generator, length=None):
+        """Uniform numbers that decide each step of the walks: (*shape, longest) float32.
+
+        length: unused, Reber strings have no curriculum.
+        """
+        size = (*shape, self.longest)
+        return torch.rand(size, generator=generator, device=generator.device)
+
+    def streams(self, draws):
+        """Walks decided by `draws` (..., longest) in [0, 1) -> Stream with T at most longest steps.
+
+        A walk is a chain, so its steps come one after another, but each for the whole batch.
+        """
+        device = draws.device
+        first, follow, symbol, probability, legal, ends = (
+            table.to(device)
+            for table in (
+                self._first.float(),
+                self._follow,
+                self._symbol,
+                self._probability.float(),
+                self._legal,
+                self._ends(),
+            )
+        )
+        here = torch.full(draws.shape[:-1], self._start, device=device)
+        visited, read = [], []  # the chain's state at each step, the symbol it emits
+        for draw in draws.unbind(-1):
+            choice = (draw >= first[here]).long()
+            visited.append(here)
+            read.append(symbol[here, choice])
+            here = follow[here, choice]
+            if bool(ends[here].all()):
+                break
+        before, targets = torch.stack(visited, -1), torch.stack(read, -1)  # (..., T)
+        valid = ~ends[before]
+        start = torch.full_like(targets[..., :1], SYMBOLS.index("B"))
+        node = before % len(self.nodes)
+        allowed = legal[node]  # (..., T, K), empty after the end
+        recall = torch.tensor([name.startswith("recall") for name in self.nodes], device=device)
+        return Stream(
+            symbols=torch.cat([start, targets.where(valid, 0)], -1),
+            valid=valid,
+            legal=allowed,
+            probability=probability[before],
+            deterministic=allowed.sum(-1) == 1,
+            state=node,
+            recall=recall[node] if self.embed else None,
+        )
+
+    def coursework_target(self, stream):
+        """The target the coursework measures its loss against: the grammar's own distribution."""
+        return stream.probability
+
+    def state_names(self):
+        """The name of each value of Stream.state."""
+        return self.nodes
+
+
+def _arcs(embed):
+    """Node names, and for each node its arcs (symbol index, next node index).
+
+    Node 0 is the one before the first B. Plain: start, 0..5, end. Embedded: the inner grammar
+    stands twice, once per outer letter, which is the memory the task asks for.
+    """
+    names, arcs = ["start"], [[]]
+
+    def node(name):
+        names.append(name)
+        arcs.append([])
+        return len(names) - 1
+
+    def arc(origin, symbol, to):
+        arcs[origin].append((SYMBOLS.index(symbol), to))
+
+    def inner(suffix):
+        """One copy of the graph; returns the node before its first symbol and after its E."""
+        copies = [node(f"{n}{suffix}") for n in range(len(GRAPH))]
+        done = node(f"recall{suffix}" if embed else "end")
+        for origin, choices in zip(copies, GRAPH, strict=True):
+            for symbol, to in choices:
+                arc(origin, symbol, done if to is None else copies[to])
+        return copies[0], done
+
+    if not embed:
+        first, _ = inner("")
+        arc(0, "B", first)
+        return tuple(names), arcs
+    outer = node("outer")
+    arc(0, "B", outer)
+    closing, end = node("closing"), node("end")
+    arc(closing, "E", end)
+    for letter in "TP":
+        before_b = node(f"B{letter}")
+        arc(outer, letter, before_b)
+        first, done = inner(f"{letter}")
+        arc(before_b, "B", first)
+        arc(done, letter, closing)
+    return tuple(names), arcs
