@@ -149,14 +149,13 @@ class Recurrent(nn.Module):
         """
         if inputs.dim() == 2:
             inputs = inputs.expand(self.n_networks, *inputs.shape)
-        n_batch, n_steps = inputs.shape[1:]
-        start = self.start(n_batch) if start is None else start
-        one_hot = nn.functional.one_hot(inputs, self.n_symbols).to(self.W.dtype)  # (S, B, T, K)
-        drive = one_hot.flatten(1, 2) @ self.W + self.hid_bias[:, None]  # (S, B*T, rows)
-        drive = drive.unflatten(1, (n_batch, n_steps)).permute(2, 0, 3, 1)  # (T, S, rows, B)
-        hidden, *rest = self._scan(drive, start)
+        start = self.start(inputs.shape[1]) if start is None else start
+        # exactly one symbol is on, so the bias can stand in the rows of the symbols
+        joined = torch.cat([self.W + self.hid_bias[:, None], self.U], 1)  # (S, K+H, rows)
+        hidden, *rest = self._scan(joined, inputs.permute(2, 0, 1).contiguous(), start)
+        # (T, S, H, B) @ (S, K, H): all logits of a step and network in one product
+        logits = (self.V.mT @ hidden + self.out_bias[..., None]).permute(1, 3, 0, 2)
         hidden = hidden.permute(1, 3, 0, 2)  # (S, B, T, H)
-        logits = self.read_out(hidden)
         if not rest:
             return Activity(hidden, logits)
         cell, gates = (part.permute(1, 3, 0, 2) for part in rest)
@@ -188,8 +187,8 @@ class SRN(Recurrent):
         """The start State for n_batch sequences: hidden (S, B, H)."""
         return State(self.H0.tanh()[:, None].expand(-1, n_batch, -1))
 
-    def _scan(self, drive, start):
-        return (SRNScan.apply(drive, self.U, start.hidden.mT),)
+    def _scan(self, joined, symbols, start):
+        return (SRNScan.apply(joined, symbols, start.hidden.mT),)
 
 
 class LSTM(Recurrent):
@@ -204,8 +203,8 @@ class LSTM(Recurrent):
         zero = self.U.new_zeros(self.n_networks, n_batch, self.n_hidden)
         return State(zero, zero)
 
-    def _scan(self, drive, start):
-        return LSTMScan.apply(drive, self.U, start.hidden.mT, start.cell.mT)
+    def _scan(self, joined, symbols, start):
+        return LSTMScan.apply(joined, symbols, start.hidden.mT, start.cell.mT)
 
 
 MODELS = {"srn": SRN, "lstm": LSTM}
