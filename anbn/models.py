@@ -145,17 +145,16 @@ class Recurrent(nn.Module):
         """Read sequences: inputs (B, T) int64, the same for all networks, or (S, B, T).
 
         start: the State before the first symbol; the network's own start state by default.
-        Returns an Activity.
+        Returns an Activity. Gradients flow through its logits alone.
         """
         if inputs.dim() == 2:
             inputs = inputs.expand(self.n_networks, *inputs.shape)
         start = self.start(inputs.shape[1]) if start is None else start
-        # exactly one symbol is on, so the bias can stand in the rows of the symbols
-        joined = torch.cat([self.W + self.hid_bias[:, None], self.U], 1)  # (S, K+H, rows)
-        hidden, *rest = self._scan(joined, inputs.permute(2, 0, 1).contiguous(), start)
-        # (T, S, H, B) @ (S, K, H): all logits of a step and network in one product
-        logits = (self.V.mT @ hidden + self.out_bias[..., None]).permute(1, 3, 0, 2)
-        hidden = hidden.permute(1, 3, 0, 2)  # (S, B, T, H)
+        rows = torch.cat([self.W + self.hid_bias[:, None], self.U], 1)
+        bias = self.out_bias[:, None].expand(-1, self.n_symbols, -1)
+        joined = torch.cat([rows, torch.cat([bias, self.V], 1)], 2)  # (S, K+H, rows+K)
+        logits, hidden, *rest = self._scan(joined, inputs.permute(2, 0, 1).contiguous(), start)
+        logits, hidden = (part.permute(1, 3, 0, 2) for part in (logits, hidden))
         if not rest:
             return Activity(hidden, logits)
         cell, gates = (part.permute(1, 3, 0, 2) for part in rest)
@@ -188,7 +187,7 @@ class SRN(Recurrent):
         return State(self.H0.tanh()[:, None].expand(-1, n_batch, -1))
 
     def _scan(self, joined, symbols, start):
-        return (SRNScan.apply(joined, symbols, start.hidden.mT),)
+        return SRNScan.apply(joined, symbols, start.hidden.mT)
 
 
 class LSTM(Recurrent):
