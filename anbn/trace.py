@@ -1,0 +1,197 @@
+"""What one network does at every symbol: hidden units, cells, gates, predicted distribution.
+
+    anb2n, n=2, read    A          A          B        B           B           B           A
+    stage               reading A  reading A  first B  counting B  counting B  counting B  end
+
+`end` is the first A of the next string, where the network must start its counts anew. With more
+letters, the first C is `switching to C` and the others are `counting C`. The stages of a Reber
+network are the nodes of its graph.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from anbn.languages import STRINGS_PER_STREAM, CountingLanguage, Stream
+
+GATES = ("forget_gate", "input_gate", "output_gate")
+OPEN, CLOSED = 2 / 3, 1 / 3
+
+
+@dataclass
+class Trace:
+    """One network on B sequences of at most T symbols. Per-unit tensors are (B, T, H); the cell and
+    the gates are None for an SRN. Steps where stream.valid is False are padding."""
+
+    language: object
+    stream: Stream
+    start_hidden: torch.Tensor  # (H,) before the first symbol
+    probability: torch.Tensor  # (B, T, K) of the next symbol
+    hidden: torch.Tensor
+    cell: torch.Tensor | None
+    input_gate: torch.Tensor | None
+    forget_gate: torch.Tensor | None
+    candidate: torch.Tensor | None
+    output_gate: torch.Tensor | None
+
+    @property
+    def n_hidden(self):
+        return self.hidden.shape[-1]
+
+    def n_steps(self, b):
+        """How many symbols sequence b has, its last one, which is not read, left out."""
+        return int(self.stream.valid[b].sum())
+
+    def text(self, b):
+        """Sequence b as letters."""
+        symbols = self.stream.symbols[b, : self.n_steps(b) + 1].tolist()
+        return "".join(self.language.symbols[k] for k in symbols)
+
+    def lines(self, b):
+        """Sequence b in the coursework's print format: a line per step. The letter in front is the
+        symbol that comes next, the one `output` is to predict; hidden and cell are those after
+        the symbol before it."""
+        text = self.text(b)
+        shown = [("hidden", self.hidden), ("cell", self.cell), ("output", self.probability)]
+        shown = [(name, part[b].cpu().numpy()) for name, part in shown if part is not None]
+        what = (
+            "hidden activations, cell states, and" if len(shown) == 3 else "hidden activations and"
+        )
+        lines = [f"symbol= {text}", f"{what} output probabilities:"]
+        for t, letter in enumerate(text[1:]):
+            parts = (f"{name}: {_row(part[t])}" for name, part in shown)
+            lines.append(f"{letter} {' '.join(parts)}")
+        return lines
+
+
+def _row(values):
+    """Two decimals, a blank where there is no minus."""
+    return np.array2string(
+        values, precision=2, suppress_small=True, sign=" ", max_line_width=10**6, threshold=10**6
+    )
+
+
+@torch.no_grad()
+def trace(model, network, language, stream):
+    """Let one network of `model`, number `network`, read `stream` (B, T). Returns a Trace, on the
+    CPU in float32."""
+    some = model.select(network)
+    activity = some(stream.inputs.to(some.U.device))
+    parts = {
+        name: None if part is None else part[0].float().cpu()
+        for name, part in activity._asdict().items()
+        if name != "logits"
+    }
+    return Trace(
+        language,
+        stream,
+        start_hidden=some.start(1).hidden[0, 0].float().cpu(),
+        probability=activity.probability[0].float().cpu(),
+        **parts,
+    )
+
+
+def fresh_strings(language, n_strings, generator):
+    """Strings to trace, drawn as in training: counting strings in sequences of up to five, read on
+    without a reset, Reber strings one by one. Returns a Stream (B, T)."""
+    if not isinstance(language, CountingLanguage):
+        return language.streams(language.draw((n_strings,), generator))
+    n = language.draw((-(-n_strings // STRINGS_PER_STREAM),), generator)  # (B, 5)
+    used = n_strings - (len(n) - 1) * STRINGS_PER_STREAM  # in the last sequence
+    stream = language.streams(n)
+    stream.valid[-1, int(n[-1, :used].sum()) * sum(language.multiples) :] = False
+    longest = int(stream.valid.sum(-1).max())
+    return Stream(
+        stream.symbols[:, : longest + 1],
+        *(part[:, :longest] for part in list(vars(stream).values())[1:] if part is not None),
+    )
+
+
+def stages(language, stream):
+    """The stage of every step: labels (B, T) int64 and their names, a tuple of str."""
+    if not isinstance(language, CountingLanguage):
+        return stream.state, language.state_names()
+    first, *rest = language.symbols
+    names = [f"reading {first}", f"first {rest[0]}", f"counting {rest[0]}"]
+    for letter in rest[1:]:
+        names += [f"switching to {letter}", f"counting {letter}"]
+    names.append("end")
+    read = stream.inputs
+    before = torch.cat([torch.zeros_like(read[..., :1]), read[..., :-1]], -1)
+    changed = read != before
+    label = torch.where(changed, 2 * read - 1, 2 * read)
+    return torch.where(changed & (read == 0), len(names) - 1, label), tuple(names)
+
+
+def gate_table(trace):
+    """How open each gate of each unit is in each stage, over all traced steps of that stage.
+
+    Returns a list of dicts: stage, gate, unit (from 1), mean, spread (standard deviation), steps,
+    state: open (mean above 2/3), closed (below 1/3), partly open. Empty for an SRN.
+    """
+    if trace.cell is None:
+        return []
+    label, names = stages(trace.language, trace.stream)
+    rows = []
+    for number, stage in enumerate(names):
+        where = (label == number) & trace.stream.valid
+        if not where.any():
+            continue
+        for gate in GATES:
+            values = getattr(trace, gate)[where]  # (steps, H)
+            spread, mean = torch.std_mean(values, 0, correction=0)
+            rows += [
+                {
+                    "stage": stage,
+                    "gate": gate,
+                    "unit": unit + 1,
+                    "mean": float(mean[unit]),
+                    "spread": float(spread[unit]),
+                    "steps": len(values),
+                    "state": in_words(mean[unit]),
+                }
+                for unit in range(trace.n_hidden)
+            ]
+    return rows
+
+
+def in_words(mean):
+    """A gate's mean activation, 0..1, in words."""
+    return "open" if mean > OPEN else "closed" if mean < CLOSED else "partly open"
+
+
+def rows(trace):
+    """Everything as table rows, one dict per sequence and step; step 0 is the start state. Per
+    step: the symbol read, the next one, the source's state, whether it makes the next symbol
+    certain, whether the network predicts it, and the value of every unit, gate and probability."""
+    named = {
+        "hidden": trace.hidden,
+        "cell": trace.cell,
+        "input_gate": trace.input_gate,
+        "forget_gate": trace.forget_gate,
+        "candidate": trace.candidate,
+        "output_gate": trace.output_gate,
+    }
+    label, names = stages(trace.language, trace.stream)
+    table = []
+    for b in range(len(trace.hidden)):
+        text = trace.text(b)
+        start = {"sequence": b + 1, "step": 0, "symbol": "", "next": text[0]}
+        start |= {"state": "", "stage": "start", "deterministic": "", "right": ""}
+        start |= {f"hidden_{u + 1}": float(h) for u, h in enumerate(trace.start_hidden)}
+        table.append(start)
+        for t in range(trace.n_steps(b)):
+            row = {"sequence": b + 1, "step": t + 1, "symbol": text[t], "next": text[t + 1]}
+            row["state"] = int(trace.stream.state[b, t])
+            row["stage"] = names[int(label[b, t])]
+            row["deterministic"] = int(trace.stream.deterministic[b, t])
+            predicted = int(trace.probability[b, t].argmax())
+            row["right"] = int(trace.language.symbols[predicted] == text[t + 1])
+            for name, part in named.items():
+                if part is not None:
+                    row |= {f"{name}_{u + 1}": float(v) for u, v in enumerate(part[b, t])}
+            letters = zip(trace.language.symbols, trace.probability[b, t], strict=True)
+            row |= {f"p_{letter}": float(p) for letter, p in letters}
+            table.append(row)
+    return table
