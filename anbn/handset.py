@@ -1,0 +1,166 @@
+"""LSTM weights set by hand that recognise a^n b^(jn) c^(kn)... exactly, for every n the number
+format can count to.
+
+    model = handset(CountingLanguage.named("anb2nc3n"))   # 3 hidden units, one network
+    n=2    read    A    A    B    B    B    B    C    C    C    C    C    C
+    phase        -1/4 -1/4  1/4  0   1/2   0   1/3  2/3   0   1/3  2/3   0   of a group is read
+    B's cell       1    2    2   1    1    0    0    0    0    0    0    0   groups of 2 to come
+    C's cell       1    2    2   2    2    2    2    2    1    1    1    0   groups of 3 to come
+
+Derivation. The gates are sigmoids and the candidate is a tanh. With weights of +-LARGE they are
+0, 1 and -1, 0, 1 without any rounding error, so that `cell = forget * cell + input * candidate`
+can hold a whole number, add 1 to it, take 1 from it or clear it, exactly. Other steps are rounded,
+and the error grows with every step; a ratio such as 1:3 therefore cannot come from the size of a
+step. It comes from a phase instead.
+
+  Counters. Each letter after the first has a cell (forget gate 1 throughout). Reading A adds 1 to
+  all of them. The letter with multiple m takes 1 from its own counter at the last letter of each
+  group of m, and leaves the others alone. After n groups its counter is 0 again, ready for the
+  next string. Whole numbers are exact up to 2^24 in float32 and 2^53 in float64; so is n.
+
+  Phase. One cell, first in order, tells how much of a group is read: 0, 1/m, ..., (m-1)/m. A letter
+  adds 1/m (input and forget gate 1), the last of a group clears it (both 0) and is known by the
+  phase before it. Since it is cleared, its rounding errors do not grow. While A is read the phase
+  stands at -1/(2m), m the multiple of B: below 0, so that "an A was just read" differs from "all
+  done", but above the distance at which the first B's group would seem a letter longer.
+
+  Read-out. The counters' output gates close on A, so the logits after an A do not depend on n: they
+  are those of a constant distribution, P(B) = `stop`. After any other letter hidden = tanh(cell)
+  is 0, or at least tanh(1) = 0.76. The next letter is the first whose counter is above 0, else A:
+  each letter's read-out weight outdoes the largest value of the letter after it.
+
+Why not fewer units. While B is read two numbers must be kept, the letters B still to come and
+the n that the rest will need; no bounded number of values of the other units can hold one of them.
+Without the phase unit "an A was just read" and "all done" both show hidden = 0: the arg max
+would still be right for multiples of 1, but A could not be certain after the last letter. So two
+letters need 2 units and three letters need 3. For four and more letters two counters could hand n
+to and fro; here each letter keeps its own, so that a unit has one job: one unit per letter.
+
+The idea of a cell that counts down to exactly 0 is that of Lan, Chemla & Katzir (2024).
+"""
+
+import math
+
+import torch
+
+from anbn.languages import CountingLanguage, LanguageError
+from anbn.models import LSTM, ModelError
+
+LARGE = 1000.0  # sigmoid(-1000) is 0 and tanh(1000) is 1, in float32 and in float64
+MARGIN = 50.0  # nats between a certain symbol and any other
+
+
+def n_hidden_needed(language):
+    """Hidden units of the exact counter: one per letter.
+
+    Raises LanguageError for a language that is not a counting language.
+    """
+    if not isinstance(language, CountingLanguage):
+        raise LanguageError(
+            f"there are no hand-set weights for {language.name}: they count a^n b^n and its family"
+        )
+    return language.n_symbols
+
+
+def default_stop(language):
+    """The probability of B after an A where how many A were read is not told apart: one in
+    mean n, (length + 1) / 2. Of all constants it has the least cross-entropy."""
+    return 2 / (language.length + 1)
+
+
+def handset(language, dtype=torch.float32, n_hidden=None, stop=None):
+    """An LSTM of one network (S = 1) that predicts every deterministic step of `language` right.
+
+    n_hidden: more units than needed are allowed; the spare ones stay at zero.
+    stop: P(B) after an A, default `default_stop`; the coursework's target has 0.2.
+    Raises LanguageError for another kind of language or a `stop` outside (0, 1], ModelError for
+    too few hidden units.
+    """
+    needed = n_hidden_needed(language)
+    n_hidden = needed if n_hidden is None else n_hidden
+    stop = default_stop(language) if stop is None else stop
+    if n_hidden < needed:
+        raise ModelError(
+            f"{n_hidden} hidden units are too few to count {language.name} with hand-set weights: "
+            f"{needed} are needed, one per letter"
+        )
+    if not 0 < stop <= 1:
+        raise LanguageError(f"the probability of B after an A is {stop}; it must be in (0, 1]")
+    shapes = LSTM.shapes(language.n_symbols, n_hidden)
+    weights = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
+    _set_gates(weights["W"], weights["U"], language.multiples)
+    _set_read_out(weights["V"], weights["out_bias"], language.multiples, stop)
+    return LSTM.from_parameters({name: w.to(dtype)[None] for name, w in weights.items()})
+
+
+def _set_gates(W, U, multiples):
+    """Fill W (K, 4H) and U (H, 4H), columns in the order i, f, g, o. Symbol 0 is A; unit 0 is the
+    phase, unit k the counter of letter k."""
+    W_i, W_f, W_g, W_o = W.chunk(4, -1)  # views, (K, H) each
+    U_i, U_f, _, _ = U.chunk(4, -1)
+    phase, counters = 0, slice(1, len(multiples))
+    slope = max(_slope(multiple) for multiple in multiples)
+    # U acts whatever is read: gates that shall not feel the phase are held against it
+    firm = LARGE + slope
+    W_i[:] = -firm
+    W_f[:] = firm
+    W_o[:] = LARGE
+    # A: every counter one up and shown to nobody; the phase to -1/(2m), m the multiple of B
+    W_i[0, counters] = firm
+    W_g[0, counters] = LARGE
+    W_o[0, counters] = -LARGE
+    W_i[0, phase], W_f[0, phase] = firm, -firm
+    W_g[0, phase] = -math.atanh(1 / (2 * multiples[1]))
+    for k in range(1, len(multiples)):
+        W_g[k, k] = -LARGE
+        if multiples[k] == 1:  # every letter is the last of its group
+            W_i[k, k] = firm
+            W_f[k, phase] = -firm
+        else:
+            # at the last of a group the counter's input gate opens, the phase's gates close
+            bias = slope * _threshold(multiples[k])
+            W_i[k, k] = -bias
+            W_i[k, phase] = W_f[k, phase] = bias
+            W_g[k, phase] = math.atanh(1 / multiples[k])
+    for k in range(1, len(multiples)):
+        if multiples[k] > 1:
+            U_i[phase, k] = slope
+    U_i[phase, phase] = U_f[phase, phase] = -slope
+
+
+def _before_last(multiple):
+    """What the phase unit shows before the last letter of a group and one letter earlier: the
+    least and the greatest value it can have there. The group of B that follows an A starts half
+    a letter low."""
+    return math.tanh((multiple - 1.5) / multiple), math.tanh((multiple - 2) / multiple)
+
+
+def _threshold(multiple):
+    return sum(_before_last(multiple)) / 2
+
+
+def _slope(multiple):
+    """Recurrent weight that turns the gap between the two into -LARGE and LARGE."""
+    if multiple == 1:
+        return 0.0
+    last, earlier = _before_last(multiple)
+    return 2 * LARGE / (last - earlier)
+
+
+def _set_read_out(V, out_bias, multiples, stop):
+    """Fill V (H, K) and out_bias (K,).
+
+    All hidden units at 0: A, by MARGIN. The phase unit below 0 lifts B to its share after an A.
+    Each letter's counter outweighs those after it; B's also outweighs the phase within a group.
+    """
+    phase, n_letters = 0, len(multiples)
+    least, most = math.tanh(1), 1.0  # of a counter above 0, as the hidden units show it
+    out_bias[1:] = -MARGIN
+    log_odds = math.log(stop) - math.log1p(-stop) if stop < 1 else MARGIN
+    after_a = math.tanh(1 / (2 * multiples[1]))  # what the phase unit shows then, negated
+    V[phase, 1] = -(MARGIN + min(log_odds, MARGIN)) / after_a
+    weight = 2 * MARGIN / least
+    for k in range(n_letters - 1, 1, -1):
+        V[k, k] = weight
+        weight = (weight * most + MARGIN) / least
+    V[1, 1] = weight + abs(V[phase, 1]) * math.tanh(1) / least
