@@ -1,0 +1,54 @@
+"""Pictures of many networks: their loss during training, and how far they count."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+SOLVED, UNSOLVED = "#1f77b4", "#ff7f0e"  # two of tab10
+
+
+def learning(sequences, loss, solved, floor, title):
+    """The coursework loss of every network during training. sequences (R,) reporting steps,
+    loss (R, S), solved (S,) bool, floor: what a perfect predictor reaches."""
+    figure = Figure(figsize=(7.5, 4.2))
+    figure.set_layout_engine("constrained")
+    ax = figure.add_subplot()
+    sequences, loss = np.asarray(sequences) / 1000, np.asarray(loss)
+    solved = np.asarray(solved)
+    thin = {"alpha": max(0.08, min(0.9, 8 / len(solved))), "lw": 1.2}
+    for name, colour, style, which in (
+        ("not solved", UNSOLVED, "--", ~solved),
+        ("solved", SOLVED, "-", solved),
+    ):
+        if which.any():
+            ax.plot(sequences, loss[:, which], style, color=colour, **thin)
+            label = f"{name}: {which.sum()} networks" if which.sum() != 1 else f"{name}: 1 network"
+            ax.plot([], [], style, color=colour, label=label)
+    if floor > 0:
+        ax.axhline(floor, color="black", lw=1, ls=":", label=f"perfect predictor: {floor:.4f}")
+    ax.set(xlabel="training sequences per network, in thousands", yscale="log")
+    ax.set_ylabel("loss (mean squared difference)")
+    ax.grid(alpha=0.3, which="both")
+    ax.legend(fontsize=9)
+    ax.set_title(title, fontsize=11)
+    return figure
+
+
+def reach(first_failing_n, n_most, trained_to, title):
+    """What fraction of the networks counts how far: first_failing_n (S,), trained on n up to
+    trained_to, tried up to n_most."""
+    figure = Figure(figsize=(7.5, 4.2))
+    figure.set_layout_engine("constrained")
+    ax = figure.add_subplot()
+    ordered = np.sort(np.asarray(first_failing_n))
+    counted = np.concatenate([[1], ordered, [n_most + 1]])
+    fraction = np.concatenate([1 - np.arange(len(ordered) + 1) / len(ordered), [0.0]])
+    fraction[-1] = float((ordered > n_most).mean())
+    ax.step(counted, 100 * fraction, where="post", color=SOLVED, lw=1.8)
+    ax.axvline(trained_to, color="black", ls=":", label=f"largest n in training: {trained_to}")
+    ax.set(xscale="log", xlim=(1, n_most + 1), ylim=(0, 103))
+    ax.set_xlabel(f"n, tried up to {n_most:,}")
+    ax.set_ylabel("networks right at every string below n, %")
+    ax.grid(alpha=0.3, which="both")
+    ax.legend(fontsize=9)
+    ax.set_title(title, fontsize=11)
+    return figure
