@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import torch
 
 from anbn.languages import CountingLanguage
-from anbn.models import State
+from anbn.reach import first_failing_n
 
 N_STREAMS = 300  # fresh streams that decide whether a network has solved its language
 SOLVED = 0.99  # the fraction of them whose every deterministic step must be right
 VALUES = 1 << 24  # numbers one pass over a group of networks may keep
-LONGEST_PASS = 256  # symbols read before ended strings and failed networks are dropped
 
 
 @dataclass
@@ -97,80 +96,6 @@ def _groups(model, n_steps):
     width = model.n_symbols * 4 + model.n_hidden * (model.gate_rows + 4)
     size = max(1, VALUES // (n_steps * width))
     return [slice(s, s + size) for s in range(0, model.n_networks, size)]
-
-
-@torch.no_grad()
-def first_failing_n(model, language, n_most=1000):
-    """The smallest n >= 1 whose single string a^n b^jn c^kn..., read from the start state, has a
-    wrong deterministic step, for every network: (S,) int64 on the CPU; n_most + 1 if there is
-    none up to n_most.
-
-    The strings share their letters A, so a^n_most is read once and each n branches off its n-th
-    state. The n are tried in doubling ranges 1-32, 33-64, 65-128, ... without the networks that
-    have failed before.
-    """
-    device = model.U.device
-    result = torch.full((model.n_networks,), n_most + 1, device=device)
-    for group in _groups(model, n_most):
-        some = model.select(group)
-        letters = torch.zeros(1, n_most, dtype=torch.long, device=device)
-        activity = some(letters)
-        states = State(*(_first_sequence(part) for part in (activity.hidden, activity.cell)))
-        found = result[group]
-        last = 0
-        while last < n_most:
-            n = torch.arange(last + 1, min(max(32, 2 * last), n_most) + 1, device=device)
-            alive = (found > n_most).nonzero()[:, 0]
-            if not len(alive):
-                break
-            start = State(*(None if part is None else part[alive][:, n - 1] for part in states))
-            found[alive] = _first_wrong(some.select(alive), language, n, start, n_most + 1)
-            last = int(n[-1])
-        result[group] = found
-    return result.cpu()
-
-
-def _first_sequence(part):
-    """(S, 1, T, H) -> (S, T, H)."""
-    return None if part is None else part[:, 0]
-
-
-def _first_wrong(model, language, n, state, none):
-    """The first of the n (N,) at which each network fails, or `none`: (S,) int64.
-
-    state: the State after the letters A, hidden (S, N, H). Read in passes of a limited number of
-    symbols, so that ended strings, failed networks and memory are dropped in between.
-    """
-    rest = language.strings(n).symbols  # (N, T + 1)
-    index = torch.arange(rest.shape[1] - int(n[0]), device=n.device)
-    rest = rest.gather(1, (index + n[:, None]).clamp(max=rest.shape[1] - 1))  # from the first B on
-    length = n * sum(language.multiples[1:])
-    found = torch.full((model.n_networks,), none, device=n.device)
-    networks = torch.arange(model.n_networks, device=n.device)
-    read = 0
-    while len(n) and len(networks):
-        width = model.n_symbols * 4 + model.n_hidden * (model.gate_rows + 4)
-        steps = max(1, min(LONGEST_PASS, VALUES // (len(networks) * len(n) * width)))
-        steps = min(steps, int(length[-1]) - read)
-        symbols = rest[:, read : read + steps + 1]
-        activity = model(symbols[:, :-1], state)
-        step = torch.arange(read, read + steps, device=n.device)
-        wrong = (activity.logits.argmax(-1) != symbols[:, 1:]) & (step < length[:, None])
-        first = torch.where(wrong.any(-1), n, none).amin(-1)  # (S,)
-        found[networks] = torch.minimum(found[networks], first)
-        read += steps
-        # a string matters while it goes on; a network while a string below its first failure does
-        going = (length > read).nonzero()[:, 0]
-        keep = (found[networks] > n[going].amin()).nonzero()[:, 0] if len(going) else going[:0]
-        state = State(
-            *(
-                None if part is None else part[keep][:, going, -1]
-                for part in (activity.hidden, activity.cell)
-            )
-        )
-        model = model.select(keep) if len(keep) else model
-        networks, n, length, rest = networks[keep], n[going], length[going], rest[going]
-    return found
 
 
 def quantiles(first_failing, levels=(0.1, 0.25, 0.5, 0.75, 0.9)):
