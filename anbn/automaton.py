@@ -1,0 +1,189 @@
+"""Finite-state machines from strings whose every prefix is labelled with a prediction.
+
+    anbn, n <= 2    0 -A-> 1 -A-> 2 -B-> 3 -B-> 0      0 predicts A; 1 and 2 predict A or B;
+                           1 -B-> 0                    3 predicts B
+
+The prefixes are the nodes of a tree. Nodes whose subtrees never disagree are merged, in the order of
+reading (shortest prefix first, then alphabetically), so the result is the same each time. This is
+the state merging of Trakhtenbrot & Barzdin (1973) and of RPNI (Oncina & Garcia 1992). On a complete
+tree it gives the minimal machine of Moore and of Myhill & Nerode; on strings up to a given n, a
+machine that agrees with all that was seen. The network is asked in anbn/extract.py.
+"""
+
+import heapq
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass
+class Machine:
+    """States 0, 1, ...; 0 is where a string starts."""
+
+    longest: int  # the largest n it was made from; Reber: the greatest number of symbols
+    predicts: list  # per state: the symbols predicted there, as text; "" where a string ends
+    transitions: list  # per state: {symbol: next state}
+    hidden: list  # per state: (visits, H) hidden states of the prefixes merged in it
+
+    @property
+    def n_states(self):
+        return len(self.predicts)
+
+    @property
+    def centres(self):
+        """(states, H) the mean hidden state of each; NaN where no hidden state was seen."""
+        return torch.stack([part.mean(0) for part in self.hidden])
+
+    @property
+    def spread(self):
+        """(states,) root mean square distance of the visits from the centre."""
+        parts = zip(self.hidden, self.centres, strict=True)
+        return torch.stack([(h - c).square().sum(-1).mean().sqrt() for h, c in parts])
+
+    def predictions(self, text):
+        """What it predicts after each symbol of `text`; None from a missing transition on."""
+        state, told = 0, []
+        for symbol in text:
+            state = None if state is None else self.transitions[state].get(symbol)
+            told.append(None if state is None else self.predicts[state])
+        return told
+
+    def name(self, state):
+        """What to write in a drawn state: its number and what it predicts."""
+        return f"{state}\n{' or '.join(self.predicts[state]) or 'end'}"
+
+    def as_dict(self):
+        """The machine in plain lists, for JSON."""
+        centres = self.centres.tolist()
+        return {
+            "start": 0,
+            "longest": self.longest,
+            "states": [
+                {
+                    "state": state,
+                    "predicts": list(self.predicts[state]),
+                    "transitions": self.transitions[state],
+                    "centre": centres[state],
+                    "spread": float(self.spread[state]),
+                    "visits": len(self.hidden[state]),
+                }
+                for state in range(self.n_states)
+            ],
+        }
+
+    def as_dot(self):
+        """The machine as a Graphviz graph; arcs that share their ends share a label."""
+        lines = ["digraph machine {", "  rankdir=LR;", "  node [shape=circle];"]
+        lines += ["  start [shape=none, label=start];", "  start -> 0;"]
+        for state in range(self.n_states):
+            shape = "" if self.predicts[state] else ", shape=doublecircle"
+            label = self.name(state).replace("\n", "\\n")
+            lines.append(f'  {state} [label="{label}"{shape}];')
+        for (origin, to), symbols in self.arcs().items():
+            lines.append(f'  {origin} -> {to} [label="{symbols}"];')
+        return "\n".join([*lines, "}"]) + "\n"
+
+    def arcs(self):
+        """{(state, next state): the symbols that lead there, as text}."""
+        arcs = {}
+        for state, ways in enumerate(self.transitions):
+            for symbol in sorted(ways):
+                arcs.setdefault((state, ways[symbol]), []).append(symbol)
+        return {ends: ", ".join(symbols) for ends, symbols in arcs.items()}
+
+
+class PrefixTree:
+    """The tree of prefixes; `machine` merges its nodes into states. Node 0 is the empty prefix.
+
+    label: what is predicted there. hidden: (H,) the state before the first symbol.
+    """
+
+    def __init__(self, label, hidden):
+        self.label, self.children, self.hidden, self.prefix = [label], [{}], [hidden], [""]
+        self.into = [0]  # the node each node is merged into; itself if it is not
+
+    def insert(self, text, labels, hidden):
+        """Add the prefixes of a text with a label each and hidden states (steps, H); a label
+        without a hidden state is that of an end which is not read."""
+        node = 0
+        for t, (symbol, label) in enumerate(zip(text, labels, strict=True)):
+            if symbol not in self.children[node]:
+                self.children[node][symbol] = len(self.label)
+                self.into.append(len(self.label))
+                self.label.append(label)
+                self.hidden.append(hidden[t] if t < len(hidden) else None)
+                self.prefix.append(self.prefix[node] + symbol)
+                self.children.append({})
+            node = self.children[node][symbol]
+
+    def machine(self, longest):
+        """Merge the nodes: each becomes a state of its own unless an earlier state agrees with it
+        wherever both have been seen. Returns the Machine."""
+        kept, waiting = [0], []
+
+        def expect(parent):
+            for symbol, node in self.children[parent].items():
+                heapq.heappush(waiting, self._turn(parent, symbol, node))
+
+        expect(0)
+        while waiting:
+            _, _, node, parent, symbol = heapq.heappop(waiting)
+            for state in kept:
+                attached = self._fold(state, node, parent, symbol)
+                if attached is not None:
+                    for new in attached:
+                        if new[0] in kept:
+                            heapq.heappush(waiting, self._turn(*new))
+                    break
+            else:
+                kept.append(node)
+                expect(node)
+        return self._numbered(kept, longest)
+
+    def _turn(self, parent, symbol, node):
+        """The order in which nodes are looked at: shortest prefix first, then alphabetically."""
+        return len(self.prefix[node]), self.prefix[node], node, parent, symbol
+
+    def _fold(self, state, node, parent, symbol):
+        """Merge the subtree of `node`, which `symbol` leads to from `parent`, into `state`.
+
+        Returns the (parent, symbol, node) of the subtrees that found a place there; None, and all
+        as it was, if a label differs.
+        """
+        self.children[parent][symbol] = state
+        merged, attached, pairs = [], [], [(state, node)]
+        while pairs:
+            target, source = pairs.pop()
+            if self.label[target] != self.label[source]:
+                for old in merged:
+                    self.into[old] = old
+                for at, read, _ in attached:
+                    del self.children[at][read]
+                self.children[parent][symbol] = node
+                return None
+            self.into[source] = target
+            merged.append(source)
+            for read, child in self.children[source].items():
+                if read in self.children[target]:
+                    pairs.append((self.children[target][read], child))
+                else:
+                    self.children[target][read] = child
+                    attached.append((target, read, child))
+        return attached
+
+    def _numbered(self, kept, longest):
+        number = {node: state for state, node in enumerate(kept)}
+        hidden = [[] for _ in kept]
+        for node in range(len(self.label)):
+            state = node
+            while self.into[state] != state:
+                state = self.into[state]
+            if self.hidden[node] is not None:
+                hidden[number[state]].append(self.hidden[node])
+        none = self.hidden[0].new_empty(0, len(self.hidden[0]))
+        return Machine(
+            longest,
+            [self.label[node] for node in kept],
+            [{s: number[to] for s, to in sorted(self.children[node].items())} for node in kept],
+            [torch.stack(part) if part else none for part in hidden],
+        )

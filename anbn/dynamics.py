@@ -1,0 +1,217 @@
+"""How a network keeps count: the map that each symbol applies to the hidden units.
+
+    F_A(h) = tanh(W[A] + h U + hid_bias)      one map per symbol, H dimensions
+
+An SRN that counts a^n b^n (Rodriguez, Wiles & Elman 1999) falls towards an attracting fixed point
+of F_A by a factor lambda per A, and leaves a saddle of F_B by a factor mu per B. It reaches the
+output's boundary after as many B as there were A if |lambda mu| = 1; for a^n b^2n, |lambda mu^2|.
+An LSTM counts in its cells: here, the change of each cell per step, by symbol (`cell_changes`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from anbn.languages import CountingLanguage
+from anbn.models import ModelError
+
+NEWTON_STEPS = 60
+RESIDUAL = 1e-10  # |F(x) - x| of a point that counts as fixed
+SAME_POINT = 1e-5  # fixed points closer than this are one
+NEUTRAL = 1e-6  # an eigenvalue this close to the unit circle neither contracts nor expands
+
+
+@dataclass(frozen=True)
+class Map:
+    """A map of the hidden units to themselves, with its derivative."""
+
+    name: str
+    n_hidden: int
+    step: Callable  # (N, H) -> (N, H) float64
+    jacobian: Callable  # (N, H) -> (N, H, H), [n, i, j] = d step_i / d h_j
+
+    def __call__(self, hidden):
+        return self.step(hidden)
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """A point x = F(x). Eigenvalues of the Jacobian there, largest magnitude first."""
+
+    position: torch.Tensor  # (H,) float64
+    eigenvalues: torch.Tensor  # (H,) complex128
+    residual: float  # largest |F(x) - x|
+
+    @property
+    def kind(self):
+        """stable: attracts from all directions; unstable: repels in all; saddle: some of each;
+        neutral: an eigenvalue on the unit circle leaves it open."""
+        size = self.eigenvalues.abs()
+        if bool(((size - 1).abs() < NEUTRAL).any()):
+            return "neutral"
+        expanding = int((size > 1).sum())
+        return {0: "stable", len(size): "unstable"}.get(expanding, "saddle")
+
+    @property
+    def leading(self):
+        """The eigenvalue of largest magnitude: a float if it is real, else a complex number."""
+        value = complex(self.eigenvalues[0])
+        return value if abs(value.imag) > 1e-9 else value.real
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Contraction and expansion along the counting direction; a point is None if not found."""
+
+    contraction_point: FixedPoint | None  # the attractor the A states approach
+    expansion_point: FixedPoint | None  # the repelling point the B states leave
+    multiple: int  # letters B per A
+
+    @property
+    def contraction(self):
+        """|lambda| per A; None without an attractor."""
+        return None if self.contraction_point is None else abs(self.contraction_point.leading)
+
+    @property
+    def expansion(self):
+        """|mu| per B; None without a repelling point."""
+        return None if self.expansion_point is None else abs(self.expansion_point.leading)
+
+    @property
+    def product(self):
+        """|lambda mu^multiple|: 1 counts any n, but for the precision; None if one is missing."""
+        if self.contraction is None or self.expansion is None:
+            return None
+        return self.contraction * self.expansion**self.multiple
+
+
+def one_network(model):
+    """Raise ModelError unless the model holds a single network."""
+    if model.n_networks != 1:
+        raise ModelError(
+            f"the analysis is of one network, the model holds {model.n_networks}: select one"
+        )
+
+
+def srn_maps(model, symbols):
+    """The Map of each symbol of an SRN with one network (S = 1), named by `symbols`, in float64.
+
+    Raises ModelError for an LSTM, whose state is not its hidden units alone, or for S > 1.
+    """
+    one_network(model)
+    if model.kind != "srn":
+        raise ModelError("fixed points are those of an SRN; an LSTM has cell_changes")
+    U = model.U[0].detach().double().cpu()
+    drive = (model.W[0] + model.hid_bias[0]).detach().double().cpu()  # (K, H)
+
+    def named(name, w):
+        def step(hidden):
+            return torch.tanh(hidden @ U + w)
+
+        def jacobian(hidden):
+            return (1 - step(hidden).square())[..., :, None] * U.T
+
+        return Map(name, model.n_hidden, step, jacobian)
+
+    return [named(name, w) for name, w in zip(symbols, drive, strict=True)]
+
+
+def fixed_points(map, visited=None, bound=1.0):
+    """All isolated fixed points with coordinates within +-bound, in the order of coordinates.
+
+    Newton's method from a grid, from where the map leads from there, and from the `visited`
+    states (N, H). Returns a list of FixedPoint, each with residual below 1e-10.
+    """
+    starts = _grid(map.n_hidden) * bound
+    followed = starts
+    for _ in range(300):
+        followed = map(followed)
+    starts = [starts, followed] + ([] if visited is None else [visited.double().cpu()])
+    points = _newton(map, torch.cat(starts))
+    residual = (map(points) - points).abs().amax(-1)
+    keep = (residual < RESIDUAL) & (points.abs().amax(-1) <= bound)
+    points, residual = points[keep], residual[keep]
+    found = []
+    while len(points):
+        best = residual.argmin()
+        values = torch.linalg.eigvals(map.jacobian(points[best]))
+        order = values.abs().argsort(descending=True)
+        found.append(FixedPoint(points[best], values[order], float(residual[best])))
+        other = (points - points[best]).abs().amax(-1) > SAME_POINT
+        points, residual = points[other], residual[other]
+    return sorted(found, key=lambda point: point.position.tolist())
+
+
+def _grid(n_hidden):
+    """(N, H) starting points in [-1, 1]^H; drawn with a fixed seed where a grid is too large."""
+    per_axis = {1: 201, 2: 41, 3: 15, 4: 9}.get(n_hidden)
+    if per_axis is None:
+        generator = torch.Generator().manual_seed(0)
+        return torch.rand(5000, n_hidden, generator=generator, dtype=torch.float64) * 2 - 1
+    axis = torch.linspace(-1, 1, per_axis, dtype=torch.float64)
+    return torch.cartesian_prod(*[axis] * n_hidden).reshape(-1, n_hidden)
+
+
+def _newton(map, x):
+    """Newton's method for F(x) = x from each x (N, H), the step halved as long as it does not
+    lower the residual. Starts that do not converge stay where they are."""
+    identity = torch.eye(map.n_hidden, dtype=x.dtype)
+    fractions = 0.5 ** torch.arange(8, dtype=x.dtype)[:, None, None]
+    for _ in range(NEWTON_STEPS):
+        residual = map(x) - x
+        step, _ = torch.linalg.solve_ex(identity - map.jacobian(x), residual[..., None])
+        tried = x + fractions * step.squeeze(-1).nan_to_num(0, 0, 0)  # (8, N, H)
+        size = (map(tried) - tried).norm(dim=-1)
+        best, which = size.min(0)
+        better = best < residual.norm(dim=-1)
+        chosen = tried.gather(0, which[None, :, None].expand(1, *x.shape))[0]
+        x = torch.where(better[:, None], chosen, x)
+        if not better.any():
+            break
+    return x
+
+
+def counting_rates(model, language):
+    """Rates of an SRN (S = 1) on a counting language: see the head of this file.
+
+    The attractor is where the A states end. The repelling point is the one that the B states come
+    nearest to, on strings of the language and on the string with very many A.
+    Raises ModelError for another kind of model.
+    """
+    maps = srn_maps(model, language.symbols)
+    stream, activity = visited_states(model, language)
+    inputs, hidden = stream.inputs, activity.hidden[0].detach().double().cpu()
+    read_a, read_b = maps[0], maps[1]
+    states = {k: hidden[stream.valid & (inputs == k)] for k in (0, 1)}
+    end = states[0][-1:]
+    for _ in range(5000):
+        end = read_a(end)
+    attractors = [p for p in fixed_points(read_a, states[0]) if p.kind == "stable"]
+    attractor = next((p for p in attractors if (p.position - end).abs().max() < 1e-6), None)
+    path = [read_b(end)]
+    for _ in range(200):
+        path.append(read_b(path[-1]))
+    near = torch.cat([states[1], *path])
+    repelling = [p for p in fixed_points(read_b, near) if abs(p.leading) > 1]
+    nearest = min(
+        repelling, key=lambda p: float((near - p.position).norm(dim=-1).min()), default=None
+    )
+    return Rates(attractor, nearest, language.multiples[1])
+
+
+def visited_states(model, language, longest=None):
+    """What a network does on the language's strings: (Stream (B,), Activity with S = 1).
+
+    Counting languages: a^n b^n... and the next A, for n = 1..longest (default the training
+    length). Reber: 200 fresh strings of a fixed seed.
+    """
+    one_network(model)
+    if isinstance(language, CountingLanguage):
+        n = torch.arange(1, (longest or language.length) + 1)
+        stream = language.streams(torch.stack([n, torch.ones_like(n)], -1))
+    else:
+        stream = language.streams(language.draw((200,), torch.Generator().manual_seed(0)))
+    stream = stream.to(model.U.device)
+    with torch.no_grad():
+        return stream, model(stream.inputs)
