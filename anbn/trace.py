@@ -9,6 +9,7 @@ network are the nodes of its graph.
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -122,6 +123,23 @@ def stages(language, stream):
     changed = read != before
     label = torch.where(changed, 2 * read - 1, 2 * read)
     return torch.where(changed & (read == 0), len(names) - 1, label), tuple(names)
+
+
+def first_mistake(trace, b=0):
+    """The first step of sequence b whose next symbol is certain and not the most probable one:
+    (text read so far, the symbol predicted, the symbol that comes), or None."""
+    text, predicted = trace.text(b), trace.probability[b].argmax(-1)
+    for t in range(trace.n_steps(b)):
+        guess = trace.language.symbols[int(predicted[t])]
+        if trace.stream.deterministic[b, t] and guess != text[t + 1]:
+            return text[: t + 1], guess, text[t + 1]
+    return None
+
+
+def in_runs(text):
+    """A text with its runs counted: AAABBB becomes A^3 B^3."""
+    runs = [(letter, len(list(run))) for letter, run in groupby(text)]
+    return " ".join(letter if n == 1 else f"{letter}^{n}" for letter, n in runs)
 
 
 def gate_table(trace):

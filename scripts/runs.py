@@ -93,12 +93,16 @@ class RunFolder:
 
     def flush(self):
         """Write the metrics logged so far, whole."""
-        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        self.save_csv("metrics.csv", self.rows)
+
+    def save_csv(self, name, rows):
+        """Write rows, dicts whose keys are the columns, as CSV; a value a row lacks stays empty."""
+        columns = list(dict.fromkeys(key for row in rows for key in row))
         text = io.StringIO()
         table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         table.writeheader()
-        table.writerows(self.rows)
-        write_whole(self.path / "metrics.csv", text.getvalue())
+        table.writerows(rows)
+        write_whole(self.path / name, text.getvalue())
 
     def save_json(self, name, content):
         """Write `content` as strict JSON; NaN and infinity become null, tensors become lists."""
