@@ -3,11 +3,11 @@
     anbn, n <= 2    0 -A-> 1 -A-> 2 -B-> 3 -B-> 0      0 predicts A; 1 and 2 predict A or B;
                            1 -B-> 0                    3 predicts B
 
-The prefixes are the nodes of a tree. Nodes whose subtrees never disagree are merged, in the order of
-reading (shortest prefix first, then alphabetically), so the result is the same each time. This is
-the state merging of Trakhtenbrot & Barzdin (1973) and of RPNI (Oncina & Garcia 1992). On a complete
-tree it gives the minimal machine of Moore and of Myhill & Nerode; on strings up to a given n, a
-machine that agrees with all that was seen. The network is asked in anbn/extract.py.
+The prefixes are the nodes of a tree. Nodes whose subtrees never disagree are merged, in the order
+of reading (shortest prefix first, then alphabetically), so the result is the same each time. This
+is the state merging of Trakhtenbrot & Barzdin (1973) and of RPNI (Oncina & Garcia 1992): two states
+stay apart if some continuation that was seen tells them apart, as in the minimal machine of Moore
+and of Myhill & Nerode. The network is asked in anbn/extract.py.
 """
 
 import heapq

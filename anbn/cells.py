@@ -29,7 +29,7 @@ class CellChange:
     value: float  # of the cell after the step, mean
     value_spread: float
     steps: int
-    word: str  # counts up, counts down, holds, is set, varies
+    word: str  # what it does, see _word
 
 
 @torch.no_grad()
@@ -45,40 +45,44 @@ def cell_changes(trace):
     label, names = stages(trace.language, trace.stream)
     if not isinstance(trace.language, CountingLanguage):
         label, names = trace.stream.inputs, trace.language.symbols
-    measured = []  # per stage: name, steps, change mean and spread, value mean and spread (H,)
+    seen = {}  # stage: change and value of all cells at its steps, (steps, H) each
     for number, name in enumerate(names):
         where = (label == number) & trace.stream.valid
         if where.any():
-            change, after = (cell - before)[where], cell[where]  # (steps, H)
-            parts = (change.mean(0), change.std(0, correction=0))
-            parts += (after.mean(0), after.std(0, correction=0))
-            measured.append((name, len(change), *(part.tolist() for part in parts)))
-    largest = [max(abs(m[2][u]) for m in measured) for u in range(trace.n_hidden)]
-    return [
-        CellChange(
-            name,
-            u + 1,
-            mean[u],
-            spread[u],
-            value[u],
-            value_spread[u],
-            steps,
-            _word(mean[u], spread[u], value_spread[u], largest[u]),
-        )
-        for name, steps, mean, spread, value, value_spread in measured
-        for u in range(trace.n_hidden)
-    ]
+            seen[name] = (cell - before)[where], cell[where]
+    largest = torch.stack([change.mean(0).abs() for change, _ in seen.values()]).amax(0)
+    rows = []
+    for name, (change, value) in seen.items():
+        for u in range(trace.n_hidden):
+            spread, mean = torch.std_mean(change[:, u], correction=0)
+            value_spread, value_mean = torch.std_mean(value[:, u], correction=0)
+            figures = [float(x) for x in (mean, spread, value_mean, value_spread)]
+            word = _word(name, change[:, u], value_spread, float(largest[u]))
+            rows.append(CellChange(name, u + 1, *figures, len(change), word))
+    return rows
 
 
-def _word(mean, spread, value_spread, largest):
-    """What a cell does, in words. largest: its largest mean change in any stage."""
+def _word(stage, change, value_spread, largest):
+    """What a cell does in a stage, given its changes (steps,) there.
+
+    holds: moves little; counts up, down: by about the same at every step, or unevenly but never
+    back; rises, falls: the same in a stage that a string passes once; is set: to about one value,
+    whatever it was; varies: none of these. largest: its largest mean change in any stage.
+    """
+    mean, spread = float(change.mean()), float(change.std(correction=0))
     if abs(mean) + spread <= HOLDS * largest or largest == 0:
         return "holds"
+    again = stage.startswith(("reading", "counting"))
+    up, down = ("counts up", "counts down") if again else ("rises", "falls")
     if spread <= STEADY * abs(mean):
-
-        return "counts up" if mean > 0 else "counts down"
+        return up if mean > 0 else down
     if value_spread < STEADY * spread:
         return "is set"
+    slack = HOLDS * largest
+    if bool((change > -slack).all()) and mean > slack:
+        return f"{up} unevenly"
+    if bool((change < slack).all()) and mean < -slack:
+        return f"{down} unevenly"
     return "varies"
 
 
@@ -87,10 +91,10 @@ def cell_table(changes):
     units = sorted({change.unit for change in changes})
     names = list(dict.fromkeys(change.stage for change in changes))
     width = max(len("stage"), *map(len, names))
-    lines = ["".join([f"{'stage':{width}}", *(f"  {f'cell {u}, change':25}" for u in units)])]
+    lines = ["".join([f"{'stage':{width}}", *(f"  {f'cell {u}, change':34}" for u in units)])]
     by_place = {(change.stage, change.unit): change for change in changes}
     for name in names:
         row = [by_place[name, u] for u in units]
-        parts = (f"{f'{c.mean:+.2f} +-{c.spread:.2f}  {c.word}':25}" for c in row)
+        parts = (f"{f'{c.mean:+.2f} +-{c.spread:.2f}  {c.word}':34}" for c in row)
         lines.append(f"{name:{width}}  " + "  ".join(parts))
     return "\n".join(line.rstrip() for line in lines)

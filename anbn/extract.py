@@ -18,7 +18,9 @@ from anbn.automaton import Machine, PrefixTree
 from anbn.dynamics import one_network
 from anbn.languages import CountingLanguage
 
-CHOICE = 0.1  # where a Reber string may go on in two ways, a symbol above this is predicted
+CHOICE = (
+    0.25  # at a choice of the Reber grammar (two arcs, 1/2 each) a symbol above this is predicted
+)
 AT_ONCE = 256  # texts read at once
 
 
@@ -106,7 +108,9 @@ def first_difference(machine, language):
         texts = reber_texts(language, 16 + 4 * language.embed)
     for text in texts:
         guesses = machine.predictions(text[:-1])
-        for step, (guess, legal) in enumerate(zip(guesses, legal_next(language, text), strict=True)):
+        for step, (guess, legal) in enumerate(
+            zip(guesses, legal_next(language, text), strict=True)
+        ):
             if not is_right(guess, legal):
                 return text[:-1] if isinstance(language, CountingLanguage) else text, step + 1
     return None, None
@@ -169,15 +173,18 @@ def ask(model, language, texts):
     """What a network (S = 1) predicts after each symbol it reads of each text (the last one is not
     read): labels, a list of lists of text, and hidden states, a list of (steps, H) float64.
 
-    Where one symbol is certain: the most probable one. After an A of a counting language: AB if A or
-    B is the most probable (their shares say how long strings are, not what is counted). At a choice
-    of the Reber grammar: all symbols with probability above CHOICE.
+    Where one symbol is certain: the most probable one. After an A of a counting language: AB if A
+    or B is the most probable (their shares say how long strings are, not what is counted). At a
+    choice of the Reber grammar: all symbols with probability above CHOICE.
     """
     one_network(model)
     numbers = {symbol: k for k, symbol in enumerate(language.symbols)}
     steps = max(map(len, texts)) - 1
     inputs = torch.tensor(
-        [[numbers[symbol] for symbol in text[:-1]] + [0] * (steps + 1 - len(text)) for text in texts],
+        [
+            [numbers[symbol] for symbol in text[:-1]] + [0] * (steps + 1 - len(text))
+            for text in texts
+        ],
         device=model.U.device,
     )
     labels, hidden = [], []
@@ -196,7 +203,9 @@ def ask(model, language, texts):
                 elif isinstance(language, CountingLanguage):
                     told.append(legal if best in legal else best)
                 else:
-                    likely = [s for s, yes in zip(language.symbols, above[b][t], strict=True) if yes]
+                    likely = [
+                        s for s, yes in zip(language.symbols, above[b][t], strict=True) if yes
+                    ]
                     told.append("".join(sorted(likely)))
             labels.append(told)
             hidden.append(states[b, : len(text) - 1])
@@ -205,5 +214,3 @@ def ask(model, language, texts):
 
 def _chunks(items, size):
     return [items[k : k + size] for k in range(0, len(items), size)]
-
-

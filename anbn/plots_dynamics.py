@@ -1,0 +1,209 @@
+"""Phase portraits of an SRN: what each symbol does to the hidden units. Every function that draws
+a whole picture returns a Figure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from anbn.dynamics import fixed_points, srn_maps, visited_states
+from anbn.languages import CountingLanguage
+
+POINT_LOOKS = {  # kind of fixed point: marker, fill
+    "stable": ("o", "black"),
+    "saddle": ("X", "#d62728"),
+    "unstable": ("o", "white"),
+    "neutral": ("s", "0.6"),
+}
+
+
+@dataclass
+class Plane:
+    """The plane of hidden space that is drawn: two units, or the two leading principal directions
+    of the states visited."""
+
+    origin: torch.Tensor  # (H,)
+    axes: torch.Tensor  # (H, 2), orthonormal
+    share: float  # of the visited states' variance that lies in it
+    limits: tuple  # (low, high) of both coordinates, two pairs
+    names: tuple  # of the two axes
+
+    def flat(self, hidden):
+        """(..., H) -> (..., 2)."""
+        return (hidden - self.origin) @ self.axes
+
+    def lift(self, points):
+        """(..., 2) -> (..., H), the point of the plane itself."""
+        return points @ self.axes.T + self.origin
+
+    @property
+    def note(self):
+        """What must be said on the figure: empty where the plane is all there is."""
+        if len(self.origin) == 2:
+            return ""
+        return (
+            f"shown in the plane of the two leading principal directions of the visited states "
+            f"({self.share:.0%} of their variance)"
+        )
+
+
+def plane_of(hidden):
+    """The Plane to draw hidden states (N, H) in, H >= 2."""
+    n_hidden = hidden.shape[-1]
+    if n_hidden == 2:
+        low_high = (-1.08, 1.08)
+        names = ("hidden unit 1", "hidden unit 2")
+        return Plane(hidden.new_zeros(2), torch.eye(2).to(hidden), 1.0, (low_high,) * 2, names)
+    origin = hidden.mean(0)
+    _, size, directions = torch.linalg.svd(hidden - origin, full_matrices=False)
+    axes = directions[:2].T
+    # a direction and its opposite are alike: the largest part shall be positive
+    largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
+    axes = axes * torch.where(largest < 0, -1, 1)
+    flat = (hidden - origin) @ axes
+    low, high = flat.amin(0), flat.amax(0)
+    margin = 0.12 * (high - low).clamp(min=0.2)
+    limits = tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
+    share = float(size[:2].square().sum() / size.square().sum().clamp(min=1e-30))
+    return Plane(origin, axes, share, limits, ("principal direction 1", "principal direction 2"))
+
+
+def phase_portraits(model, language, title, longest=None):
+    """A panel per symbol for an SRN (S = 1) with two or more hidden units: where the symbol's map
+    leads (arrows), its fixed points with their eigenvalues, the steps of strings with several n,
+    and the output's boundaries."""
+    maps = srn_maps(model, language.symbols)
+    stream, activity = visited_states(model, language, longest)
+    hidden = activity.hidden[0].detach().double().cpu()  # (B, T, H)
+    start = model.start(1).hidden[0].detach().double().cpu()  # (1, H)
+    before = torch.cat([start[None].expand(len(hidden), -1, -1), hidden[:, :-1]], 1)
+    valid, inputs = stream.valid.cpu(), stream.inputs.cpu()
+    shown = valid
+    if isinstance(language, CountingLanguage):  # the string and the first A of the next one
+        last = torch.arange(1, len(hidden) + 1) * sum(language.multiples)
+        shown = torch.arange(valid.shape[1]) <= last[:, None]
+    plane = plane_of(torch.cat([start, hidden[valid]]))
+    across = min(len(maps), 3 if len(maps) != 4 else 2)
+    down = -(-len(maps) // across)
+    side = 4.6 if across == 2 else 3.9
+    figure = Figure(figsize=(side * across + 0.2, (side - 0.1) * down + 1.1))
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    kinds = set()
+    rows = _several(language, len(hidden))
+    for k, (ax, map) in enumerate(zip(axes, maps, strict=False)):
+        _draw_field(ax, map, plane)
+        _draw_boundaries(ax, model, language.symbols, plane)
+        for colour, b in rows:
+            here = shown[b] & (inputs[b] == k)
+            ends = plane.flat(torch.stack([before[b][here], hidden[b][here]], 1)).numpy()
+            _draw_steps(ax, ends, colour)
+        for point in fixed_points(map, hidden[valid]):
+            kinds.add(point.kind)
+            _draw_point(ax, point, plane)
+        ax.set(title=f"reading {map.name}", xlabel=plane.names[0], ylabel=plane.names[1])
+        ax.set(xlim=plane.limits[0], ylim=plane.limits[1])
+    for ax in axes[len(maps) :]:
+        ax.remove()
+    _key(figure, kinds, rows, language)
+    figure.suptitle("\n".join(filter(None, [title, plane.note])), fontsize=11)
+    return figure
+
+
+def _several(language, n_rows):
+    """(colour, row) of the strings to draw: several n of a counting language, else 40 strings."""
+    if not isinstance(language, CountingLanguage):
+        return [("#1f77b4", b) for b in range(min(n_rows, 40))]
+    chosen = sorted({1, max(1, n_rows // 3), max(1, 2 * n_rows // 3), n_rows})
+    colours = ("#0072b2", "#009e73", "#e69f00", "#cc79a7")  # Okabe & Ito
+    return [(colours[k], n - 1) for k, n in enumerate(chosen)]
+
+
+def _draw_field(ax, map, plane):
+    """Arrows from points of the plane towards where the map leads."""
+    (x_low, x_high), (y_low, y_high) = plane.limits
+    x, y = torch.linspace(x_low, x_high, 19), torch.linspace(y_low, y_high, 19)
+    points = torch.cartesian_prod(x[1:-1], y[1:-1]).double()
+    change = plane.flat(map(plane.lift(points))) - points
+    length = change.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+    # the square root keeps short steps visible beside long ones; none longer than a grid step
+    arrow = change / length * (length / length.max()).sqrt() * (x_high - x_low) / 18
+    style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.003, "color": "0.72"}
+    ax.quiver(*points.numpy().T, *arrow.numpy().T, zorder=1, **style)
+
+
+def _draw_boundaries(ax, model, symbols, plane):
+    """Lines where the most probable next symbol changes, and its name in each region."""
+    x, y = (np.linspace(low, high, 300) for low, high in plane.limits)
+    points = torch.from_numpy(np.stack(np.meshgrid(x, y), -1))
+    V, bias = model.V[0].detach().double().cpu(), model.out_bias[0].detach().double().cpu()
+    best = (plane.lift(points) @ V + bias).argmax(-1).numpy()
+    for k in np.unique(best):
+        here = best == k
+        ax.contour(x, y, here, levels=[0.5], colors="black", linewidths=1)
+        if here.mean() > 0.01:
+            paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1.5}
+            centre = points[torch.from_numpy(here)].mean(0).tolist()
+            centre = [
+                min(max(at, low + inside * (high - low)), high - inside * (high - low))
+                for at, (low, high), inside in zip(centre, plane.limits, (0.12, 0.05), strict=True)
+            ]
+            label = f"next: {symbols[k]}"
+            ax.text(*centre, label, color="0.35", fontsize=9, ha="center", bbox=paper, zorder=1.5)
+
+
+def _draw_steps(ax, ends, colour):
+    """Each step of one string, from state to state: ends (steps, 2, 2)."""
+    if len(ends):
+        ax.quiver(
+            *ends[:, 0].T,
+            *(ends[:, 1] - ends[:, 0]).T,
+            **{"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006, "alpha": 0.9},
+            color=colour,
+            zorder=3,
+        )
+        ax.plot(*ends[:, 1].T, ".", color=colour, ms=5, zorder=3)
+
+
+def _draw_point(ax, point, plane):
+    """A fixed point and its eigenvalues, written towards the middle of the panel."""
+    marker, fill = POINT_LOOKS[point.kind]
+    x, y = plane.flat(point.position).tolist()
+    ax.plot(x, y, marker, mfc=fill, mec="black", ms=9, mew=1.2, zorder=5, clip_on=False)
+    text = ", ".join(number_text(value) for value in point.eigenvalues[:2])
+    middle = [sum(limits) / 2 for limits in plane.limits]
+    towards = (-1 if x > middle[0] else 1, -1 if y > middle[1] else 1)
+    paper = {"facecolor": "white", "edgecolor": "0.6", "alpha": 0.85, "pad": 1.8, "lw": 0.5}
+    ax.annotate(
+        text,
+        (x, y),
+        xytext=(9 * towards[0], 12 * towards[1]),
+        textcoords="offset points",
+        ha="left" if towards[0] > 0 else "right",
+        va="center",
+        fontsize=9,
+        bbox=paper,
+        zorder=6,
+    )
+
+
+def number_text(value):
+    """An eigenvalue with two decimals: real, or with its imaginary part."""
+    value = complex(value)
+    if abs(value.imag) < 1e-9:
+        return f"{value.real:.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value.real:.2f}{value.imag:+.2f}i".replace("-", "\N{MINUS SIGN}")
+
+
+def _key(figure, kinds, rows, language):
+    handles = [
+        Line2D([], [], ls="", marker=marker, mfc=fill, mec="black", ms=8, label=f"{kind} point")
+        for kind, (marker, fill) in POINT_LOOKS.items()
+        if kind in kinds
+    ]
+    if isinstance(language, CountingLanguage):
+        handles += [Line2D([], [], color=c, marker=".", label=f"n = {b + 1}") for c, b in rows]
+    handles.append(Line2D([], [], color="black", lw=1, label="output boundary"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9)
