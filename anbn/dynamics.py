@@ -5,7 +5,7 @@
 An SRN that counts a^n b^n (Rodriguez, Wiles & Elman 1999) falls towards an attracting fixed point
 of F_A by a factor lambda per A, and leaves a saddle of F_B by a factor mu per B. It reaches the
 output's boundary after as many B as there were A if |lambda mu| = 1; for a^n b^2n, |lambda mu^2|.
-An LSTM counts in its cells: here, the change of each cell per step, by symbol (`cell_changes`).
+These rates are in anbn/rates.py. An LSTM counts in its cells: see anbn/cells.py.
 """
 
 from collections.abc import Callable
@@ -58,32 +58,6 @@ class FixedPoint:
         """The eigenvalue of largest magnitude: a float if it is real, else a complex number."""
         value = complex(self.eigenvalues[0])
         return value if abs(value.imag) > 1e-9 else value.real
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Contraction and expansion along the counting direction; a point is None if not found."""
-
-    contraction_point: FixedPoint | None  # the attractor the A states approach
-    expansion_point: FixedPoint | None  # the repelling point the B states leave
-    multiple: int  # letters B per A
-
-    @property
-    def contraction(self):
-        """|lambda| per A; None without an attractor."""
-        return None if self.contraction_point is None else abs(self.contraction_point.leading)
-
-    @property
-    def expansion(self):
-        """|mu| per B; None without a repelling point."""
-        return None if self.expansion_point is None else abs(self.expansion_point.leading)
-
-    @property
-    def product(self):
-        """|lambda mu^multiple|: 1 counts any n, but for the precision; None if one is missing."""
-        if self.contraction is None or self.expansion is None:
-            return None
-        return self.contraction * self.expansion**self.multiple
 
 
 def one_network(model):
@@ -170,34 +144,6 @@ def _newton(map, x):
         if not better.any():
             break
     return x
-
-
-def counting_rates(model, language):
-    """Rates of an SRN (S = 1) on a counting language: see the head of this file.
-
-    The attractor is where the A states end. The repelling point is the one that the B states come
-    nearest to, on strings of the language and on the string with very many A.
-    Raises ModelError for another kind of model.
-    """
-    maps = srn_maps(model, language.symbols)
-    stream, activity = visited_states(model, language)
-    inputs, hidden = stream.inputs, activity.hidden[0].detach().double().cpu()
-    read_a, read_b = maps[0], maps[1]
-    states = {k: hidden[stream.valid & (inputs == k)] for k in (0, 1)}
-    end = states[0][-1:]
-    for _ in range(5000):
-        end = read_a(end)
-    attractors = [p for p in fixed_points(read_a, states[0]) if p.kind == "stable"]
-    attractor = next((p for p in attractors if (p.position - end).abs().max() < 1e-6), None)
-    path = [read_b(end)]
-    for _ in range(200):
-        path.append(read_b(path[-1]))
-    near = torch.cat([states[1], *path])
-    repelling = [p for p in fixed_points(read_b, near) if abs(p.leading) > 1]
-    nearest = min(
-        repelling, key=lambda p: float((near - p.position).norm(dim=-1).min()), default=None
-    )
-    return Rates(attractor, nearest, language.multiples[1])
 
 
 def visited_states(model, language, longest=None):

@@ -1,0 +1,144 @@
+"""Contraction and expansion along the counting direction of an SRN.
+
+After the theory of Rodriguez, Wiles & Elman (1999): reading A, the state falls towards an
+attractor of F_A by a factor lambda per A; reading B, it leaves a repelling point of F_B by a factor
+mu per B. With m letters B per A the counts of all n stay apart alike if |lambda mu^m| = 1.
+
+A trained network need not count near its fixed points. The same factors are therefore measured
+as well, on the distance between neighbouring counts: from after n A to after n + 1 A, and from
+string n to string n + 1 when the B of the shorter one are read.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from anbn.dynamics import FixedPoint, Map, fixed_points, srn_maps, visited_states
+
+MOST_PERIOD = 4  # longest cycle that is looked for where reading A ends
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Factors per letter. What was not found is None."""
+
+    multiple: int  # letters B per A
+    attractor: FixedPoint | None  # where reading A leads: of F_A, or of F_A applied `period` times
+    period: int  # 1 for a fixed point, 2 where it jumps to and fro between two points
+    attractor_distance: float | None  # from the state after the most A in training
+    repeller: FixedPoint | None  # the repelling fixed point of F_B that the states come nearest to
+    repeller_distance: float | None  # from the nearest of them
+    measured_contraction: float | None  # of the distance between neighbouring counts, per A
+    measured_expansion: float | None  # per B
+
+    @property
+    def contraction(self):
+        """|lambda| per A, at the attractor."""
+        return None if self.attractor is None else abs(self.attractor.leading) ** (1 / self.period)
+
+    @property
+    def expansion(self):
+        """|mu| per B, at the repelling point."""
+        return None if self.repeller is None else abs(self.repeller.leading)
+
+    @property
+    def product(self):
+        """|lambda mu^m|: 1 keeps the counts of all n apart alike."""
+        return self._product(self.contraction, self.expansion)
+
+    @property
+    def measured_product(self):
+        """The same of the measured factors."""
+        return self._product(self.measured_contraction, self.measured_expansion)
+
+    def _product(self, contraction, expansion):
+        if contraction is None or expansion is None:
+            return None
+        return contraction * expansion**self.multiple
+
+
+def counting_rates(model, language):
+    """The Rates of an SRN (S = 1) on a counting language, for n up to the training length.
+
+    Raises ModelError for another kind of model.
+    """
+    read_a, read_b = srn_maps(model, language.symbols)[:2]
+    stream, activity = visited_states(model, language)
+    hidden = activity.hidden[0].double().cpu()  # (B, T, H)
+    last_a = hidden[-1, language.length - 1]
+    attractor, period, end = _attractor(read_a, last_a)
+    # a string with very many A, and the strings of the training length, as B is read
+    path = [read_b(end)]
+    for _ in range(200):
+        path.append(read_b(path[-1]))
+    near = torch.cat([hidden[stream.valid & (stream.inputs == 1)], torch.stack(path)])
+    repellers = [point for point in fixed_points(read_b, near) if abs(point.leading) > 1]
+    distances = [float((near - point.position).norm(dim=-1).min()) for point in repellers]
+    repeller_distance, repeller = min(
+        zip(distances, repellers, strict=True), key=lambda pair: pair[0], default=(None, None)
+    )
+    measured = _measured(hidden, language.multiples[1])
+    return Rates(
+        language.multiples[1],
+        attractor,
+        period,
+        None if attractor is None else float((last_a - attractor.position).norm()),
+        repeller,
+        repeller_distance,
+        *measured,
+    )
+
+
+def _attractor(map, start):
+    """Where a map leads from `start` (H,): the FixedPoint of the map applied `period` times, the
+    period, and the point reached. None and 1 if no cycle of at most MOST_PERIOD is reached."""
+    end = start
+    for _ in range(5000):
+        end = map(end)
+    again = end
+    for period in range(1, MOST_PERIOD + 1):
+        again = map(again)
+        if (again - end).abs().max() < 1e-9:
+            found = fixed_points(_times(map, period), end[None])
+            nearest = min(found, key=lambda p: float((p.position - end).norm()), default=None)
+            return nearest, period, end
+    return None, 1, end
+
+
+def _times(map, period):
+    """The map applied `period` times, with its derivative by the chain rule."""
+
+    def step(hidden):
+        for _ in range(period):
+            hidden = map(hidden)
+        return hidden
+
+    def jacobian(hidden):
+        product = map.jacobian(hidden)
+        for _ in range(period - 1):
+            hidden = map(hidden)
+            product = map.jacobian(hidden) @ product
+        return product
+
+    return Map(map.name * period, map.n_hidden, step, jacobian)
+
+
+def _measured(hidden, multiple):
+    """Factors per A and per B of the distance between neighbouring counts, geometric means over
+    n = 1..N: hidden (N, T, H), row n - 1 the string a^n b^(mn)."""
+    longest = len(hidden)
+    if longest < 3:
+        return None, None
+    gaps = hidden[-1, 1:longest].sub(hidden[-1, : longest - 1]).norm(dim=-1)  # (N-1,) after A
+    grown = steps = 0.0
+    for n in range(1, longest):
+        last = (hidden[n, n + multiple * n] - hidden[n - 1, n - 1 + multiple * n]).norm()
+        grown += _log(last) - _log(gaps[n - 1])
+        steps += multiple * n
+    contraction = math.exp((_log(gaps[-1]) - _log(gaps[0])) / (longest - 2))
+    return contraction, math.exp(grown / steps)
+
+
+def _log(distance):
+    return math.log(max(float(distance), 1e-300))
