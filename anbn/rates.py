@@ -64,15 +64,16 @@ def counting_rates(model, language):
     Raises ModelError for another kind of model.
     """
     read_a, read_b = srn_maps(model, language.symbols)[:2]
-    stream, activity = visited_states(model, language)
-    hidden = activity.hidden[0].double().cpu()  # (B, T, H)
+    exact = model.select(0).double()  # distances far below the states themselves matter
+    stream, activity = visited_states(exact, language)
+    hidden = activity.hidden[0].cpu()  # (B, T, H)
     last_a = hidden[-1, language.length - 1]
     attractor, period, end = _attractor(read_a, last_a)
     # a string with very many A, and the strings of the training length, as B is read
     path = [read_b(end)]
     for _ in range(200):
         path.append(read_b(path[-1]))
-    near = torch.cat([hidden[stream.valid & (stream.inputs == 1)], torch.stack(path)])
+    near = torch.cat([hidden[(stream.valid & (stream.inputs == 1)).cpu()], torch.stack(path)])
     repellers = [point for point in fixed_points(read_b, near) if abs(point.leading) > 1]
     distances = [float((near - point.position).norm(dim=-1).min()) for point in repellers]
     repeller_distance, repeller = min(

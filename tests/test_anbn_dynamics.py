@@ -1,0 +1,303 @@
+"""Fixed points, rates and cell changes of networks whose answer is known otherwise."""
+
+import math
+
+import pytest
+import torch
+
+from anbn.cells import cell_changes, cell_table
+from anbn.dynamics import Map, fixed_points, srn_maps
+from anbn.handset import handset
+from anbn.languages import CountingLanguage
+from anbn.models import LSTM, SRN, ModelError
+from anbn.plots_cells import cell_bars
+from anbn.plots_dynamics import phase_portraits, plane_of
+from anbn.rates import counting_rates
+from anbn.reber import ReberLanguage
+from anbn.trace import trace
+
+
+def linear_map(eigenvalues, seed=0):
+    """h -> (h - centre) M + centre, M with the given eigenvalues in a random basis."""
+    generator = torch.Generator().manual_seed(seed)
+    n = len(eigenvalues)
+    basis = torch.randn(n, n, generator=generator, dtype=torch.float64)
+    blocks = torch.zeros(n, n, dtype=torch.float64)
+    for k, value in enumerate(eigenvalues):
+        blocks[k, k] = value.real
+        if value.imag:  # a conjugate pair makes a block [[a, b], [-b, a]]
+            blocks[k, k ^ 1] = value.imag
+    matrix = torch.linalg.solve(basis, blocks @ basis)
+    centre = 0.6 * torch.rand(n, generator=generator, dtype=torch.float64) - 0.3
+    return centre, Map(
+        "linear",
+        n,
+        lambda h: (h - centre) @ matrix + centre,
+        lambda h: matrix.T.expand(len(h), n, n) if h.dim() > 1 else matrix.T,
+    )
+
+
+@pytest.mark.parametrize(
+    "kind, eigenvalues",
+    [
+        ("stable", (0.9 + 0j, -0.5 + 0j)),
+        ("saddle", (1.5 + 0j, 0.2 + 0j)),
+        ("saddle", (-1.25 + 0j, 0.8 + 0j, 0.1 + 0j)),
+        ("unstable", (2 + 0j, -3 + 0j)),
+        ("stable", (0.6 + 0.3j, 0.6 - 0.3j)),
+        ("unstable", (0.8 + 0.9j, 0.8 - 0.9j)),
+        ("neutral", (-1 + 0j, 0.5 + 0j)),
+    ],
+)
+def test_linear_map_with_chosen_eigenvalues(kind, eigenvalues):
+    centre, map = linear_map(eigenvalues)
+    (point,) = fixed_points(map)
+    torch.testing.assert_close(point.position, centre, atol=1e-8, rtol=0)
+    assert point.kind == kind and point.residual < 1e-10
+    expected = sorted(eigenvalues, key=lambda v: (-abs(v), v.imag))
+    found = sorted(point.eigenvalues.tolist(), key=lambda v: (-round(abs(v), 9), v.imag))
+    assert found == pytest.approx(expected, abs=1e-8)
+    assert abs(point.leading) == pytest.approx(max(map_abs(eigenvalues)))
+
+
+def map_abs(values):
+    return [abs(value) for value in values]
+
+
+def random_srn(seed, n_hidden=2, scale=2.0, keep=0.0):
+    """Recurrent weights of the given spread, `keep` added to a unit's own, small input weights."""
+    parameters = dict(SRN(2, n_hidden, seeds=[seed], init=0.3).named_parameters())
+    U = parameters["U"] * scale / 0.3 + keep * torch.eye(n_hidden)
+    return SRN.from_parameters({**parameters, "U": U})
+
+
+def all_fixed_points_enclosed(U, w, width=1e-3):
+    """Boxes that enclose every h = tanh(h U + w), and no others but for their size: the cube
+    [-1, 1]^H is cut again and again; a box that its own image does not meet holds none. tanh and
+    the sums are monotone in each coordinate, so the image's bounds are exact to rounding."""
+    up, down = U.clamp(min=0), U.clamp(max=0)
+    low, high = -torch.ones(1, len(w), dtype=U.dtype), torch.ones(1, len(w), dtype=U.dtype)
+    slack = 1e-12
+    while len(low) and (high - low).max() > width:
+        for _ in range(4):
+            image_low = (low @ up + high @ down + w).tanh() - slack
+            image_high = (high @ up + low @ down + w).tanh() + slack
+            low, high = torch.maximum(low, image_low), torch.minimum(high, image_high)
+            meet = (low <= high).all(-1)
+            low, high = low[meet], high[meet]
+        size = high - low
+        longest = torch.nn.functional.one_hot(size.argmax(-1), len(w)).bool()
+        cut = (size.amax(-1) > width)[:, None] & longest
+        middle = (low + high) / 2
+        upper = cut.any(-1)
+        low, high = (
+            torch.cat([low, torch.where(cut, middle, low)[upper]]),
+            torch.cat([torch.where(cut, middle, high), high[upper]]),
+        )
+        assert len(low) < 100_000
+    return low, high
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_fixed_point_of_a_random_srn_is_missed(seed):
+    model = random_srn(seed, scale=1.5, keep=2.0)
+    U = model.U[0].detach().double()
+    for k, map in enumerate(srn_maps(model, "AB")):
+        w = (model.W[0, k] + model.hid_bias[0]).detach().double()
+        found = fixed_points(map)
+        positions = torch.stack([point.position for point in found])
+        low, high = all_fixed_points_enclosed(U, w)
+        # each found point is one, and lies in a box; each box has a found point close by
+        assert ((positions @ U + w).tanh() - positions).abs().max() < 1e-6
+        inside = (positions[:, None] >= low - 1e-6) & (positions[:, None] <= high + 1e-6)
+        assert inside.all(-1).any(1).all()
+        middle = (low + high) / 2
+        assert torch.cdist(middle, positions).amin(1).max() < 0.02
+        # and on a dense grid the residual is small near found points alone
+        axis = torch.linspace(-1, 1, 801, dtype=torch.float64)
+        grid = torch.cartesian_prod(axis, axis)
+        residual = ((grid @ U + w).tanh() - grid).abs().amax(-1)
+        least = torch.nn.functional.max_pool2d(-residual.view(1, 1, 801, 801), 5, 1, 2)
+        valley = (residual == -least.flatten()) & (residual < 2e-4)
+        if valley.any():
+            assert torch.cdist(grid[valley], positions).amin(1).max() < 0.05
+
+
+def test_several_fixed_points_occur_among_the_random_srns():
+    counts = [
+        len(fixed_points(m))
+        for s in range(10)
+        for m in srn_maps(random_srn(s, scale=1.5, keep=2.0), "AB")
+    ]
+    assert max(counts) == 7 and min(counts) == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_three_units_none_is_missed(seed):
+    model = random_srn(seed, n_hidden=3, scale=2.0)
+    map = srn_maps(model, "AB")[0]
+    U = model.U[0].detach().double()
+    w = (model.W[0, 0] + model.hid_bias[0]).detach().double()
+    positions = torch.stack([point.position for point in fixed_points(map)])
+    low, high = all_fixed_points_enclosed(U, w, width=4e-3)
+    assert torch.cdist((low + high) / 2, positions).amin(1).max() < 0.05
+
+
+def test_map_and_jacobian_are_those_of_the_network():
+    model = random_srn(3, n_hidden=4, scale=1.0)
+    hidden = torch.rand(5, 4, dtype=torch.float64) * 2 - 1
+    for k, map in enumerate(srn_maps(model, "AB")):
+        state = type(model.start(5))(hidden.float()[None])
+        after = model.step(torch.full((5,), k), state).hidden[0]
+        torch.testing.assert_close(map(hidden).float(), after, atol=1e-6, rtol=0)
+        for h in hidden:
+            expected = torch.autograd.functional.jacobian(map.step, h)
+            torch.testing.assert_close(map.jacobian(h[None])[0], expected)
+
+
+def separate_srn(u, w_a, w_b):
+    """An SRN whose two units do not see each other: h_i = tanh(u_i h_i + w_i)."""
+    zero = torch.zeros(1, 2)
+    return SRN.from_parameters(
+        {
+            "H0": zero,
+            "W": torch.tensor([[w_a, w_b]]),
+            "U": torch.diag(torch.tensor(u))[None],
+            "hid_bias": zero,
+            "V": torch.tensor([[[1.0, -1.0], [0.0, 0.0]]]),
+            "out_bias": zero,
+        }
+    )
+
+
+def attracting_value(u, w):
+    h = 0.5
+    for _ in range(100_000):
+        h = math.tanh(u * h + w)
+    return h, u * (1 - h * h)
+
+
+def test_rates_of_units_that_do_not_see_each_other():
+    # unit 1 falls slowly to its fixed point under A, and leaves 0 by a factor of 1.25 under B
+    language = CountingLanguage.named("anb2n")
+    model = separate_srn((1.25, 0.1), (0.4, 0.0), (0.0, 0.0))
+    rates = counting_rates(model, language)
+    value, factor = attracting_value(1.25, 0.4)
+    assert rates.period == 1 and rates.attractor.position[0] == pytest.approx(value)
+    assert rates.contraction == pytest.approx(factor)
+    assert rates.repeller.kind == "saddle"
+    assert rates.repeller.position.abs().max() < 1e-9
+    assert rates.expansion == pytest.approx(1.25)
+    assert rates.product == pytest.approx(factor * 1.25**2)
+
+
+def test_rates_on_a_cycle_of_two():
+    # tanh(-3 h) jumps between +-0.995; the factor per step is 3 (1 - h^2) at its ends
+    model = separate_srn((-3.0, 0.01), (0.0, 0.0), (0.0, 0.0))
+    model = SRN.from_parameters(
+        {**dict(model.named_parameters()), "H0": torch.tensor([[0.5, 0.0]])}
+    )
+    rates = counting_rates(model, CountingLanguage.named("anbn"))
+    end, _ = attracting_value(3.0, 0.0)  # the size of both points
+    assert rates.period == 2
+    assert rates.attractor.position[0].abs() == pytest.approx(end)
+    assert rates.contraction == pytest.approx(3 * (1 - end * end))
+
+
+def test_measured_rates_against_a_plain_loop():
+    language = CountingLanguage.named("anb2n", 5)
+    model = random_srn(4, scale=0.7)
+    rates = counting_rates(model, language)
+    read_a, read_b = srn_maps(model, "AB")
+    after_a, ends = [], []
+    h = model.H0[0].detach().double().tanh()
+    for _ in range(5):
+        h = read_a(h)
+        after_a.append(h)
+    logs, steps = 0.0, 0
+    for n in range(1, 5):
+        short, long = after_a[n - 1], after_a[n]
+        before = (long - short).norm()
+        for _ in range(2 * n):
+            short, long = read_b(short), read_b(long)
+        logs += math.log((long - short).norm() / before)
+        steps += 2 * n
+        ends.append(before)
+    contraction = (ends[-1] / ends[0]) ** (1 / 3)
+    assert rates.measured_contraction == pytest.approx(float(contraction), rel=1e-4)
+    assert rates.measured_expansion == pytest.approx(math.exp(logs / steps), rel=1e-4)
+    product = rates.measured_contraction * rates.measured_expansion**2
+    assert rates.measured_product == pytest.approx(product)
+
+
+def test_refuses_what_has_no_fixed_points():
+    with pytest.raises(ModelError, match="SRN"):
+        srn_maps(LSTM(2, 2), "AB")
+    with pytest.raises(ModelError, match="select one"):
+        srn_maps(SRN(2, 2, seeds=[0, 1]), "AB")
+
+
+def handset_trace(name):
+    language = CountingLanguage.named(name, 5)
+    stream = language.streams(torch.tensor([[5, 1, 3], [2, 4, 2]]))
+    return trace(handset(language), 0, language, stream)
+
+
+def test_cell_changes_of_the_exact_counter():
+    changes = {(c.stage, c.unit): c for c in cell_changes(handset_trace("anbncn"))}
+    expected = {
+        ("reading A", 2): ("counts up", 1),
+        ("reading A", 3): ("counts up", 1),
+        ("counting B", 2): ("counts down", -1),
+        ("counting B", 3): ("holds", 0),
+        ("counting C", 2): ("holds", 0),
+        ("counting C", 3): ("counts down", -1),
+        ("switching to C", 3): ("falls", -1),
+        ("end", 2): ("rises", 1),
+    }
+    for place, (word, mean) in expected.items():
+        found = changes[place]
+        assert (found.word, found.mean, found.spread) == (word, mean, 0), place
+
+
+def test_cell_that_counts_groups_moves_unevenly_but_never_back():
+    changes = {(c.stage, c.unit): c for c in cell_changes(handset_trace("anb3n"))}
+    found = changes["counting B", 2]
+    # -1 at every third B; the first B of each string is another stage
+    groups, letters = 17, 3 * 17 - 6
+    assert found.word == "counts down unevenly" and found.steps == letters
+    assert found.mean == pytest.approx(-groups / letters)
+    share = groups / letters
+    assert found.spread == pytest.approx(math.sqrt(share * (1 - share)))
+
+
+def test_cell_table_and_its_refusal():
+    lines = cell_table(cell_changes(handset_trace("anbn"))).splitlines()
+    assert lines[0].split("  ")[0] == "stage"
+    (reading,) = (line for line in lines if line.startswith("reading A"))
+    assert "+1.00 +-0.00  counts up" in reading
+    language = CountingLanguage.named("anbn")
+    srn = trace(SRN(2, 2), 0, language, language.streams(torch.tensor([[1, 2]])))
+    with pytest.raises(ModelError, match="no cells"):
+        cell_changes(srn)
+
+
+def test_portraits_have_a_panel_per_symbol_and_name_their_plane():
+    two = phase_portraits(SRN(2, 2), CountingLanguage.named("anbn"), "two units")
+    assert [ax.get_title() for ax in two.axes] == ["reading A", "reading B"]
+    assert "principal" not in two.get_suptitle()
+    three = phase_portraits(SRN(3, 3), CountingLanguage.named("anbncn"), "three units")
+    assert len(three.axes) == 3 and "principal directions" in three.get_suptitle()
+    assert len(phase_portraits(SRN(7, 2), ReberLanguage(), "Reber").axes) == 7
+    bars = cell_bars(cell_changes(handset_trace("anbncn")), "cells")
+    assert len(bars.axes) == 3
+
+
+def test_plane_of_points_that_lie_in_one():
+    generator = torch.Generator().manual_seed(0)
+    inside = torch.randn(50, 2, generator=generator, dtype=torch.float64)
+    span = torch.randn(2, 4, generator=generator, dtype=torch.float64)
+    points = inside @ span + 0.3
+    plane = plane_of(points)
+    assert plane.share == pytest.approx(1)
+    torch.testing.assert_close(plane.lift(plane.flat(points)), points)

@@ -1,0 +1,157 @@
+"""The exact counters against the languages themselves."""
+
+import random
+
+import pytest
+import torch
+
+from anbn.handset import default_stop, handset, n_hidden_needed
+from anbn.languages import CountingLanguage, LanguageError
+from anbn.models import LSTM, ModelError
+from anbn.reber import ReberLanguage
+
+FAMILY = ("anbn", "anb2n", "anbncn", "anb2nc3n", "anb3n", "anbncndn")
+DTYPES = (torch.float32, torch.float64)
+
+
+def random_multiples(seed):
+    draw = random.Random(seed)
+    return (1, *(draw.choice((1, 2, 3, 5, 9, 40)) for _ in range(draw.randint(1, 4))))
+
+
+def wrong_steps(model, stream):
+    with torch.no_grad():
+        predicted = model(stream.inputs).logits[0].argmax(-1)
+    return int(((predicted != stream.targets) & stream.deterministic).sum())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FAMILY)
+def test_right_on_single_strings_and_in_streams(name, dtype):
+    language = CountingLanguage.named(name)
+    model = handset(language, dtype)
+    assert model.U.dtype == dtype and model.n_hidden == n_hidden_needed(language)
+    assert wrong_steps(model, language.strings(torch.tensor([1, 2, 3, 10]))) == 0
+    # in a stream the counters must come back to 0 by themselves
+    n = torch.tensor([[3, 1, 10, 2, 1], [1, 1, 1, 1, 1], [10, 9, 3, 2, 30]])
+    assert wrong_steps(model, language.streams(n)) == 0
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_right_at_a_thousand(name):
+    language = CountingLanguage.named(name)
+    assert wrong_steps(handset(language), language.strings(torch.tensor([1000]))) == 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_right_for_any_multiples(seed, dtype):
+    language = CountingLanguage(random_multiples(seed), 6)
+    n = torch.randint(1, 7, (4, 5), generator=torch.Generator().manual_seed(seed))
+    assert wrong_steps(handset(language, dtype), language.streams(n)) == 0
+
+
+def test_right_for_26_letters_and_for_the_largest_multiple():
+    letters = CountingLanguage((1,) * 26, 4)
+    assert wrong_steps(handset(letters), letters.streams(torch.tensor([[3, 1, 2]]))) == 0
+    large = CountingLanguage((1, 99), 4)
+    assert wrong_steps(handset(large), large.streams(torch.tensor([[3, 1, 2]]))) == 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ("anbn", "anb2n", "anbncn", "anb2nc3n", "anb3n"))
+def test_right_at_a_hundred_thousand(name, dtype):
+    """Each letter's block is cut into 100 pieces of 1,000 groups, read side by side from the state
+    they must begin in. The state each piece ends in is the one the next begins in, bit by bit: so
+    the pieces are the steps of the one string."""
+    language, n, pieces = CountingLanguage.named(name), 100_000, 100
+    model = handset(language, dtype)
+    groups = n // pieces
+    after_a = model.step(torch.tensor([0]), model.start(1))  # the phase is the same after any A
+    n_letters = language.n_symbols
+    for k, multiple in enumerate(language.multiples):
+        begin = torch.arange(pieces) * groups  # groups read before each piece
+        cell = torch.zeros(1, pieces + 1, n_letters, dtype=dtype)  # and after the last one
+        begun = torch.cat([begin, torch.tensor([n])]).to(dtype)
+        for other in range(1, n_letters):
+            untouched = torch.full_like(begun, 0.0 if other < k else float(n))
+            full = {0: begun, other: n - begun}.get(k, untouched)
+            cell[0, :, other] = full
+        cell[0, :, 0] = after_a.cell[0, 0, 0] if k == 0 else 0
+        if k == 0:
+            cell[0, 0, 0] = 0  # the start state
+        elif k == 1:
+            cell[0, 0, 0] = after_a.cell[0, 0, 0]
+        hidden = cell.tanh()
+        if k < 2:  # A shows no counter
+            hidden[0, : (pieces + 1 if k == 0 else 1), 1:] = 0
+        inputs = torch.full((pieces, groups * multiple), k)
+        start = type(model.start(1))(hidden[:, :pieces], cell[:, :pieces])
+        with torch.no_grad():
+            activity = model(inputs, start)
+        assert torch.equal(activity.cell[0, :, -1], cell[0, 1:])
+        assert torch.equal(activity.hidden[0, :, -1], hidden[0, 1:])
+        predicted = activity.logits[0].argmax(-1)
+        if k > 0:
+            assert (predicted[-1, -1]) == (k + 1) % n_letters
+            predicted[-1, -1] = k
+            assert (predicted == k).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_cells_hold_whole_numbers(dtype):
+    language = CountingLanguage.named("anb2nc3n")
+    stream = language.strings(torch.tensor([2]))
+    with torch.no_grad():
+        cell = handset(language, dtype)(stream.inputs).cell[0, 0]
+    assert cell[:, 1].tolist() == [1, 2, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0]
+    assert cell[:, 2].tolist() == [1, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 0]
+    phase = [-1 / 4, -1 / 4, 1 / 4, 0, 1 / 2, 0, 1 / 3, 2 / 3, 0, 1 / 3, 2 / 3, 0]
+    torch.testing.assert_close(cell[:, 0], torch.tensor(phase, dtype=dtype))
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_probability_after_an_a_is_one_constant(name):
+    language = CountingLanguage.named(name)
+    every_n = torch.arange(1, language.length + 1)
+    stream = language.strings(every_n)
+    undetermined = stream.valid & ~stream.deterministic
+    # as often as B follows an A in training
+    share = len(every_n) / int(every_n.sum())
+    assert default_stop(language) == pytest.approx(share)
+    for stop in (None, 0.2):
+        with torch.no_grad():
+            activity = handset(language, torch.float64, stop=stop)(stream.inputs)
+        expected = torch.zeros(language.n_symbols, dtype=torch.float64)
+        expected[1] = share if stop is None else stop
+        expected[0] = 1 - expected[1]
+        shown = activity.probability[0][undetermined]
+        torch.testing.assert_close(shown, expected.expand_as(shown), atol=1e-9, rtol=0)
+        certain = activity.probability[0].gather(-1, stream.targets[..., None])[..., 0]
+        assert certain[stream.deterministic].min() > 1 - 1e-12
+
+
+def test_spare_units_do_nothing():
+    language = CountingLanguage.named("anb2nc3n")
+    stream = language.streams(torch.tensor([[2, 1, 3]]))
+    with torch.no_grad():
+        plain, spare = (handset(language, n_hidden=h)(stream.inputs) for h in (3, 5))
+    assert torch.equal(plain.logits, spare.logits)
+    assert not spare.hidden[..., 3:].any()
+
+
+def test_is_a_single_lstm_that_can_be_stored():
+    model = handset(CountingLanguage.named("anbn"))
+    assert isinstance(model, LSTM) and model.n_networks == 1
+    assert set(model.network_state(0)) == {"W", "U", "hid_bias", "V", "out_bias"}
+
+
+def test_refuses():
+    language = CountingLanguage.named("anb2nc3n")
+    with pytest.raises(ModelError, match="3 are needed"):
+        handset(language, n_hidden=2)
+    with pytest.raises(LanguageError, match="no hand-set weights for reber"):
+        handset(ReberLanguage())
+    for stop in (0, 1.5, float("nan")):
+        with pytest.raises(LanguageError, match="probability"):
+            handset(language, stop=stop)
