@@ -1,20 +1,16 @@
-"""Fixed points, rates and cell changes of networks whose answer is known otherwise."""
+"""Fixed points and rates of networks whose answer is known otherwise."""
 
 import math
 
 import pytest
 import torch
 
-from anbn.cells import cell_changes, cell_table
 from anbn.dynamics import Map, fixed_points, srn_maps
-from anbn.handset import handset
 from anbn.languages import CountingLanguage
 from anbn.models import LSTM, SRN, ModelError
-from anbn.plots_cells import cell_bars
 from anbn.plots_dynamics import phase_portraits, plane_of
 from anbn.rates import counting_rates
 from anbn.reber import ReberLanguage
-from anbn.trace import trace
 
 
 def linear_map(eigenvalues, seed=0):
@@ -237,51 +233,6 @@ def test_refuses_what_has_no_fixed_points():
         srn_maps(SRN(2, 2, seeds=[0, 1]), "AB")
 
 
-def handset_trace(name):
-    language = CountingLanguage.named(name, 5)
-    stream = language.streams(torch.tensor([[5, 1, 3], [2, 4, 2]]))
-    return trace(handset(language), 0, language, stream)
-
-
-def test_cell_changes_of_the_exact_counter():
-    changes = {(c.stage, c.unit): c for c in cell_changes(handset_trace("anbncn"))}
-    expected = {
-        ("reading A", 2): ("counts up", 1),
-        ("reading A", 3): ("counts up", 1),
-        ("counting B", 2): ("counts down", -1),
-        ("counting B", 3): ("holds", 0),
-        ("counting C", 2): ("holds", 0),
-        ("counting C", 3): ("counts down", -1),
-        ("switching to C", 3): ("falls", -1),
-        ("end", 2): ("rises", 1),
-    }
-    for place, (word, mean) in expected.items():
-        found = changes[place]
-        assert (found.word, found.mean, found.spread) == (word, mean, 0), place
-
-
-def test_cell_that_counts_groups_moves_unevenly_but_never_back():
-    changes = {(c.stage, c.unit): c for c in cell_changes(handset_trace("anb3n"))}
-    found = changes["counting B", 2]
-    # -1 at every third B; the first B of each string is another stage
-    groups, letters = 17, 3 * 17 - 6
-    assert found.word == "counts down unevenly" and found.steps == letters
-    assert found.mean == pytest.approx(-groups / letters)
-    share = groups / letters
-    assert found.spread == pytest.approx(math.sqrt(share * (1 - share)))
-
-
-def test_cell_table_and_its_refusal():
-    lines = cell_table(cell_changes(handset_trace("anbn"))).splitlines()
-    assert lines[0].split("  ")[0] == "stage"
-    (reading,) = (line for line in lines if line.startswith("reading A"))
-    assert "+1.00 +-0.00  counts up" in reading
-    language = CountingLanguage.named("anbn")
-    srn = trace(SRN(2, 2), 0, language, language.streams(torch.tensor([[1, 2]])))
-    with pytest.raises(ModelError, match="no cells"):
-        cell_changes(srn)
-
-
 def test_portraits_have_a_panel_per_symbol_and_name_their_plane():
     two = phase_portraits(SRN(2, 2), CountingLanguage.named("anbn"), "two units")
     assert [ax.get_title() for ax in two.axes] == ["reading A", "reading B"]
@@ -289,8 +240,6 @@ def test_portraits_have_a_panel_per_symbol_and_name_their_plane():
     three = phase_portraits(SRN(3, 3), CountingLanguage.named("anbncn"), "three units")
     assert len(three.axes) == 3 and "principal directions" in three.get_suptitle()
     assert len(phase_portraits(SRN(7, 2), ReberLanguage(), "Reber").axes) == 7
-    bars = cell_bars(cell_changes(handset_trace("anbncn")), "cells")
-    assert len(bars.axes) == 3
 
 
 def test_plane_of_points_that_lie_in_one():
