@@ -1,0 +1,234 @@
+"""Training S networks side by side on streams of a language, by back-propagation through time.
+
+    recipe = default_recipe(language, "lstm", n_hidden=3)
+    model = build(language, "lstm", 3, seeds=range(8), recipe=recipe)
+    for record in train(model, language, recipe, seeds=range(8)):
+        print(record.sequences, record.cross_entropy)
+
+Each update reads `batch_size` whole streams per network. The loss is the sum over networks of each
+one's mean cross-entropy, gradients are clipped per network, and network s draws its own streams
+from generators seeded by its own seed, so that network s of an ensemble is network s alone.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from anbn.models import MODELS
+
+STREAMS_AT_A_TIME = 2048  # built together, for all networks; bounds the memory
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss of a network is no longer a finite number."""
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be followed."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is made and trained. Lengths are training streams per network."""
+
+    n_sequences: int  # the whole training
+    batch_size: int = 8  # streams per update
+    optimizer: str = "adam"  # adam or sgd
+    learning_rate: float = 0.02  # the largest; it follows a cosine down to 0
+    warm_up: float = 0.02  # the part of the training in which it rises from 0
+    momentum: float = 0.9  # of sgd; Adam's first moment
+    second_moment: float = 0.99  # Adam's; 0.99 forgets the long plateau before the count is found
+    clip: float = 1.0  # largest norm of one network's gradient
+    undetermined_weight: float = 1.0  # weight of steps whose next symbol is not certain
+    init: float | None = None  # normal(0, init) parameters; None: uniform in +-1/sqrt(H)
+    identity: float = 0.0  # SRN: recurrent weights start as this times the identity, and noise
+    noise: float = 0.1  # standard deviation of that noise
+    forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
+
+    def __post_init__(self):
+        if self.optimizer not in ("adam", "sgd"):
+            raise RecipeError(f"unknown optimizer {self.optimizer!r}; choose adam or sgd")
+        for name in ("n_sequences", "batch_size"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise RecipeError(f"the learning rate {self.learning_rate} must be a number above 0")
+
+    @property
+    def n_updates(self):
+        return max(1, self.n_sequences // self.batch_size)
+
+    def rate(self, update):
+        """The learning rate of an update: linear warm-up, then a cosine down to 0."""
+        progress = update / self.n_updates
+        rise = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return self.learning_rate * max(rise * fall, 1e-3)
+
+
+@dataclass
+class Record:
+    """One reporting step. The figures are means over the streams since the last one."""
+
+    sequences: int  # training streams per network so far
+    cross_entropy: torch.Tensor  # (S,) nats per symbol
+    learning_rate: float
+    optimizer_state: Callable  # () -> dict, for a checkpoint
+
+
+def default_recipe(language, kind, n_hidden):
+    """The recipe that makes nearly every network of the usual size learn the language.
+
+    SRN: recurrent weights near the identity (Le, Jaitly & Hinton 2015), so that a unit keeps what
+    it has counted and the gradient reaches back over a whole string. LSTM: forget gates that start
+    open (Gers et al. 2000).
+    """
+    counting = hasattr(language, "multiples")
+    if kind == "lstm":
+        if counting:
+            return Recipe(n_sequences=24_000, forget_bias=1.0)
+        weight = 0.3 if getattr(language, "embed", False) else 1.0
+        return Recipe(n_sequences=64_000, forget_bias=1.0, undetermined_weight=weight)
+    if not counting:
+        return Recipe(n_sequences=32_000)
+    return Recipe(n_sequences=48_000, identity=0.9)
+
+
+def build(language, kind, n_hidden, seeds, recipe, device="cpu"):
+    """A model of len(seeds) networks with the recipe's initial parameters, network s drawn from
+    seeds[s] alone. Raises ModelError for impossible sizes."""
+    model = MODELS[kind](language.n_symbols, n_hidden, seeds=list(seeds), init=recipe.init)
+    with torch.no_grad():
+        if kind == "srn" and recipe.identity:
+            eye = recipe.identity * torch.eye(n_hidden)
+            for s, seed in enumerate(seeds):
+                generator = torch.Generator().manual_seed(_mixed(seed, 0))
+                noise = torch.randn(n_hidden, n_hidden, generator=generator)
+                model.U[s] = eye + recipe.noise * noise
+        if kind == "lstm":
+            model.hid_bias[:, n_hidden : 2 * n_hidden] += recipe.forget_bias
+    return model.to(device)
+
+
+def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, report_every=1000):
+    """Train `model` in place; yields a Record about every `report_every` streams per network.
+
+    seeds: one per network. done: streams per network already trained on (a multiple of the batch
+    size), optimizer_state: the state stored with them; the rest of the training is then the same
+    as if it had not been interrupted. Raises TrainingDiverged when a loss stops being finite.
+    """
+    parameters = list(model.parameters())
+    optimizer = _optimizer(parameters, recipe)
+    if optimizer_state is not None:
+        optimizer.load_state_dict(optimizer_state)
+    first, last = done // recipe.batch_size, recipe.n_updates
+    per_report = max(1, report_every // recipe.batch_size)
+    total = torch.zeros(model.n_networks, device=model.U.device)
+    counted = 0
+    for update, stream in _updates(language, recipe, seeds, first, last, model.U.device):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate(update)
+        weighted, plain = _losses(model, stream, recipe.undetermined_weight)
+        optimizer.zero_grad(set_to_none=True)
+        weighted.sum().backward()
+        clip_per_network(parameters, recipe.clip)
+        optimizer.step()
+        total += plain.detach()
+        counted += 1
+        if (update + 1) % per_report == 0 or update + 1 == last:
+            mean = (total / counted).cpu()
+            if not mean.isfinite().all():
+                lost = [seeds[s] for s in (~mean.isfinite()).nonzero()[:, 0].tolist()]
+                raise TrainingDiverged(
+                    f"the loss of {len(lost)} of {len(seeds)} networks is not a number after "
+                    f"{(update + 1) * recipe.batch_size} sequences (first seed {lost[0]}); "
+                    "choose a smaller learning rate"
+                )
+            yield Record(
+                (update + 1) * recipe.batch_size, mean, recipe.rate(update), optimizer.state_dict
+            )
+            total, counted = torch.zeros_like(total), 0
+
+
+def _updates(language, recipe, seeds, first, last, device):
+    """Pairs (update, Stream (S, B, T)) for updates first..last - 1, padding trimmed.
+
+    Update u of network s always reads the same streams, wherever training was taken up and
+    however many networks are trained with it.
+    """
+    chunk = max(1, STREAMS_AT_A_TIME // (len(seeds) * recipe.batch_size))
+    for start in range(first, last, chunk):
+        updates = range(start, min(last, start + chunk))
+        draws = torch.stack(
+            [
+                torch.stack([_draw(language, recipe, seed, update) for seed in seeds])
+                for update in updates
+            ]
+        ).to(device)  # (updates, S, B, ...)
+        streams = language.streams(draws)
+        n_steps = streams.valid.flatten(1, 2).any(1).sum(-1).tolist()
+        for k, update in enumerate(updates):
+            part = streams[k]
+            yield (
+                update,
+                _Batch(
+                    part.inputs[..., : n_steps[k]],
+                    part.targets[..., : n_steps[k]],
+                    part.valid[..., : n_steps[k]],
+                    part.deterministic[..., : n_steps[k]],
+                ),
+            )
+
+
+@dataclass
+class _Batch:
+    inputs: torch.Tensor  # (S, B, T) int64
+    targets: torch.Tensor  # (S, B, T) int64
+    valid: torch.Tensor  # (S, B, T) bool
+    deterministic: torch.Tensor  # (S, B, T) bool
+
+
+def _draw(language, recipe, seed, update):
+    generator = torch.Generator().manual_seed(_mixed(seed, update + 1))
+    return language.draw((recipe.batch_size,), generator)
+
+
+def _mixed(seed, purpose):
+    """A generator seed for one purpose of one network: 0 its weights, u + 1 its update u."""
+    return (int(seed) + 1 << 32) + purpose
+
+
+def _losses(model, stream, undetermined_weight):
+    """(S,), (S,): each network's mean cross-entropy, weighted for training and plain."""
+    time_major = (2, 0, 1)
+    log_q = model(stream.inputs).logits.permute(2, 0, 3, 1).log_softmax(2)  # (T, S, K, B)
+    targets = stream.targets.permute(time_major)[:, :, None]
+    surprise = -log_q.gather(2, targets)[:, :, 0]  # (T, S, B)
+    valid = stream.valid.permute(time_major).to(surprise.dtype)
+    certain = stream.deterministic.permute(time_major)
+    weight = torch.where(certain, valid, undetermined_weight * valid)
+    weighted = (surprise * weight).sum((0, 2)) / weight.sum((0, 2))
+    plain = (surprise.detach() * valid).sum((0, 2)) / valid.sum((0, 2))
+    return weighted, plain
+
+
+def clip_per_network(parameters, largest):
+    """Scale the gradient of each network s, parameters[...].grad[s], to norm `largest` at most."""
+    squares = sum(p.grad.flatten(1).square().sum(1) for p in parameters)  # (S,)
+    scale = (largest / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0)
+    for p in parameters:
+        p.grad.mul_(scale.view(-1, *[1] * (p.dim() - 1)))
+
+
+def _optimizer(parameters, recipe):
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=recipe.learning_rate, momentum=recipe.momentum)
+    betas = (recipe.momentum, recipe.second_moment)
+    return torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=betas)
+
+
+def with_options(recipe, **options):
+    """The recipe with those options that are not None."""
+    return replace(recipe, **{name: value for name, value in options.items() if value is not None})

@@ -1,0 +1,161 @@
+"""Run the standard experiments and write the report: every question of the source report, answered
+from measurement, our figures beside its own.
+
+    python scripts/report.py                 # everything, under 30 minutes on two cores
+    python scripts/report.py --quick         # fewer networks, under 3 minutes, in results/quick
+    python scripts/report.py --only xor      # one part; the others keep what was measured before
+
+Each experiment is one of this project's command lines, run as a user would; its summary.json and
+the figures the report shows are copied to results/reference/<part>/<experiment>/. report.md and the
+README's tables are written from these files alone.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from options import BadInput, Parser, run
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "results" / "reference"
+PART_NAMES = ("kuzu", "xor", "anbn")
+
+
+class Measured:
+    """The experiments of one part, as files under `folder`/<part>/."""
+
+    def __init__(self, folder, part, quick):
+        self.folder, self.part, self.quick = Path(folder) / part, part, quick
+
+    def run(self, name, command, figures=(), then=()):
+        """Run a command line such as "xor_main.py --act step", keep its summary.json with the
+        command and the seconds it took, and copy the named figures of its run folder. `then` are
+        command lines run on that run folder, whose figures and summaries are kept as well."""
+        shown = "python scripts/" + command
+        print(f"{self.part}/{name}: {shown}", flush=True)
+        with tempfile.TemporaryDirectory() as out:
+            start = time.perf_counter()
+            folder = call(f"{command} --quiet --out {shlex.quote(out)}")
+            seconds = time.perf_counter() - start
+            summary = json.loads((folder / "summary.json").read_text())
+            for line in then:
+                more = call(f"{line} --run {shlex.quote(str(folder))} --out {shlex.quote(out)}")
+                summary[line.split(".")[0]] = json.loads((more / "summary.json").read_text())
+                self.keep(name, more, figures)
+            self.keep(name, folder, figures)
+        config = {"command": shown, "seconds": round(seconds, 1)}
+        text = json.dumps({"run": config, **summary}, indent=1)
+        (self.folder / name / "summary.json").write_text(text + "\n")
+        print(f"    {seconds:.1f} s", flush=True)
+
+    def keep(self, name, folder, figures):
+        """Copy those of the named files that `folder` holds."""
+        target = self.folder / name
+        target.mkdir(parents=True, exist_ok=True)
+        for figure in figures:
+            if (folder / figure).exists():
+                shutil.copyfile(folder / figure, target / figure)
+
+    def __getitem__(self, name):
+        """The summary of an experiment. Raises BadInput if it was never run."""
+        path = self.folder / name / "summary.json"
+        if not path.exists():
+            raise BadInput(f"{path} is missing: run python scripts/report.py --only {self.part}")
+        return json.loads(path.read_text())
+
+    def has(self, name):
+        return (self.folder / name / "summary.json").exists()
+
+    def figure(self, name, file, caption):
+        """Markdown for a figure, with its path relative to report.md; "" if it was not drawn."""
+        if not (self.folder / name / file).exists():
+            return ""
+        return f"![{caption}]({self.part}/{name}/{file})\n\n*{caption}*\n"
+
+
+def call(command):
+    """Run one of our scripts in this Python; returns its run folder, which its last line names.
+
+    Exit status 1 (trained, nothing solved) is a result too; any other failure ends the report.
+    """
+    script, *options = shlex.split(command)
+    line = [sys.executable, str(ROOT / "scripts" / script), *options]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
+    if done.returncode not in (0, 1):
+        raise BadInput(f"{command} ended with status {done.returncode}: {done.stderr.strip()}")
+    return Path(done.stdout.strip().splitlines()[-1].split()[-1])
+
+
+def table(header, rows):
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def replace_between_markers(text, name, content):
+    """`text` with what stands between the markers of `name` replaced by `content`."""
+    pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end {name} -->)"
+    if not re.search(pattern, text, re.S):
+        raise BadInput(f"README.md has no markers for {name}")
+    return re.sub(pattern, lambda m: f"{m[1]}{content.strip()}\n{m[2]}", text, flags=re.S)
+
+
+def parse_args(argv=None):
+    parser = Parser(description=__doc__)
+    parser.add_argument("--only", choices=PART_NAMES, help="measure this part alone")
+    parser.add_argument("--quick", action="store_true", help="fewer networks, results/quick")
+    parser.add_argument(
+        "--data_dir", default="data", help="real characters for Part 1, if they lie there"
+    )
+    parser.add_argument("--out", metavar="DIR", help="where to write (default: results/reference)")
+    parser.add_argument("--text_only", action="store_true", help="measure nothing, write the text")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    import report_anbn
+    import report_kuzu
+    import report_xor
+
+    sections = {"kuzu": report_kuzu, "xor": report_xor, "anbn": report_anbn}
+    out = Path(args.out or (ROOT / "results" / "quick" if args.quick else REFERENCE))
+    start = time.perf_counter()
+    for part in [args.only] if args.only else PART_NAMES:
+        if not args.text_only:
+            measured = Measured(out, part, args.quick)
+            sections[part].measure(measured, args.data_dir)
+    text = ["# Report\n\n" + INTRODUCTION]
+    fragments = {}
+    for part, section in sections.items():
+        measured = Measured(out, part, args.quick)
+        if not measured.folder.exists():
+            continue
+        text.append(section.text(measured))
+        fragments[part] = section.readme(measured)
+        (out / f"readme_{part}.md").write_text(fragments[part].strip() + "\n")
+    (out / "report.md").write_text("\n".join(text).rstrip() + "\n")
+    if out.resolve() == REFERENCE:
+        readme = ROOT / "README.md"
+        content = readme.read_text()
+        for part, fragment in fragments.items():
+            content = replace_between_markers(content, part, fragment)
+        readme.write_text(content)
+    print(f"{out / 'report.md'} written after {time.perf_counter() - start:.0f} s")
+
+
+INTRODUCTION = """Written by `python scripts/report.py` from the files beside it; every figure was
+measured by the command named with it. "Source" is the coursework report these experiments come
+from. Success rates carry 95 % Wilson intervals. Times are wall-clock seconds of the whole command,
+start-up and figures included.
+"""
+
+
+if __name__ == "__main__":
+    run(main)
