@@ -13,12 +13,15 @@ from generators seeded by its own seed, so that network s of an ensemble is netw
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 
+from anbn.evaluate import coursework_loss
 from anbn.models import MODELS
 
-STREAMS_AT_A_TIME = 2048  # built together, for all networks; bounds the memory
+CHUNK = 32  # updates whose streams are drawn together, from one generator per network
+N_REPORT = 50  # held-out streams on which a report measures the loss
 
 
 class TrainingDiverged(ArithmeticError):
@@ -70,10 +73,13 @@ class Recipe:
 
 @dataclass
 class Record:
-    """One reporting step. The figures are means over the streams since the last one."""
+    """One reporting step."""
 
     sequences: int  # training streams per network so far
-    cross_entropy: torch.Tensor  # (S,) nats per symbol
+    loss: (
+        torch.Tensor
+    )  # (S,) the coursework's, of the networks as they are now, on held-out streams
+    cross_entropy: torch.Tensor  # (S,) nats per symbol, mean over the streams since the last report
     learning_rate: float
     optimizer_state: Callable  # () -> dict, for a checkpoint
 
@@ -147,56 +153,48 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
                     "choose a smaller learning rate"
                 )
             yield Record(
-                (update + 1) * recipe.batch_size, mean, recipe.rate(update), optimizer.state_dict
+                sequences=(update + 1) * recipe.batch_size,
+                loss=_held_out_loss(model, language),
+                cross_entropy=mean,
+                learning_rate=recipe.rate(update),
+                optimizer_state=optimizer.state_dict,
             )
             total, counted = torch.zeros_like(total), 0
 
 
 def _updates(language, recipe, seeds, first, last, device):
-    """Pairs (update, Stream (S, B, T)) for updates first..last - 1, padding trimmed.
+    """Pairs (update, _Batch of streams (S, B, T)) for updates first..last - 1, padding trimmed.
 
-    Update u of network s always reads the same streams, wherever training was taken up and
-    however many networks are trained with it.
+    Chunk c of network s depends on its seed and c alone: update u reads the same streams wherever
+    training was taken up, and however many networks are trained with it.
     """
-    chunk = max(1, STREAMS_AT_A_TIME // (len(seeds) * recipe.batch_size))
-    for start in range(first, last, chunk):
-        updates = range(start, min(last, start + chunk))
-        draws = torch.stack(
-            [
-                torch.stack([_draw(language, recipe, seed, update) for seed in seeds])
-                for update in updates
-            ]
-        ).to(device)  # (updates, S, B, ...)
-        streams = language.streams(draws)
+    for chunk in range(first // CHUNK, -(-last // CHUNK)):
+        draws = [_draws(language, recipe, seed, chunk) for seed in seeds]
+        streams = language.streams(torch.stack(draws, 1).to(device))  # (CHUNK, S, B, T)
         n_steps = streams.valid.flatten(1, 2).any(1).sum(-1).tolist()
-        for k, update in enumerate(updates):
-            part = streams[k]
-            yield (
-                update,
-                _Batch(
-                    part.inputs[..., : n_steps[k]],
-                    part.targets[..., : n_steps[k]],
-                    part.valid[..., : n_steps[k]],
-                    part.deterministic[..., : n_steps[k]],
-                ),
-            )
+        inputs, targets = streams.inputs, streams.targets
+        for k, n in enumerate(n_steps):
+            update = chunk * CHUNK + k
+            if first <= update < last:
+                parts = (inputs, targets, streams.valid, streams.deterministic)
+                yield update, _Batch(*(part[k, ..., :n] for part in parts))
 
 
-@dataclass
-class _Batch:
+def _draws(language, recipe, seed, chunk):
+    """The random numbers of one chunk of one network: (CHUNK, B, ...)."""
+    generator = torch.Generator().manual_seed(_mixed(seed, chunk + 1))
+    return language.draw((CHUNK, recipe.batch_size), generator)
+
+
+class _Batch(NamedTuple):
     inputs: torch.Tensor  # (S, B, T) int64
     targets: torch.Tensor  # (S, B, T) int64
     valid: torch.Tensor  # (S, B, T) bool
     deterministic: torch.Tensor  # (S, B, T) bool
 
 
-def _draw(language, recipe, seed, update):
-    generator = torch.Generator().manual_seed(_mixed(seed, update + 1))
-    return language.draw((recipe.batch_size,), generator)
-
-
 def _mixed(seed, purpose):
-    """A generator seed for one purpose of one network: 0 its weights, u + 1 its update u."""
+    """A generator seed for one purpose of one network: 0 its weights, c + 1 its chunk c."""
     return (int(seed) + 1 << 32) + purpose
 
 
@@ -212,6 +210,14 @@ def _losses(model, stream, undetermined_weight):
     weighted = (surprise * weight).sum((0, 2)) / weight.sum((0, 2))
     plain = (surprise.detach() * valid).sum((0, 2)) / valid.sum((0, 2))
     return weighted, plain
+
+
+@torch.no_grad()
+def _held_out_loss(model, language):
+    """(S,) the coursework's loss on streams that are the same at every report."""
+    stream = language.streams(language.draw((N_REPORT,), torch.Generator().manual_seed(1 << 31)))
+    stream = stream.to(model.U.device)
+    return coursework_loss(model(stream.inputs).probability, stream, language).cpu()
 
 
 def clip_per_network(parameters, largest):
