@@ -34,14 +34,19 @@ class Evaluation:
     n_most: int | None = None
 
     @property
-    def best(self):
-        """The index of the best network: solved, then counting farthest (Reber: recalling best),
-        then the least excess cross-entropy."""
+    def ranking(self):
+        """Indices of the networks, the best first: solved, then the share of streams right, then
+        counting farthest (Reber: recalling best), then the least excess cross-entropy."""
         reach = self.recall_accuracy if self.first_failing_n is None else self.first_failing_n
         reach = torch.zeros_like(self.solved) if reach is None else reach
         columns = (self.solved, self.stream_accuracy, reach, -self.excess_cross_entropy)
         rows = list(zip(*(column.tolist() for column in columns), strict=True))
-        return rows.index(max(rows))
+        return sorted(range(len(rows)), key=rows.__getitem__, reverse=True)
+
+    @property
+    def best(self):
+        """The index of the best network."""
+        return self.ranking[0]
 
 
 def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):

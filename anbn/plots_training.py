@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 SOLVED, UNSOLVED = "#1f77b4", "#ff7f0e"  # two of tab10
 
@@ -26,6 +27,8 @@ def learning(sequences, loss, solved, floor, title):
     if floor > 0:
         ax.axhline(floor, color="black", lw=1, ls=":", label=f"perfect predictor: {floor:.4f}")
     ax.set(xlabel="training sequences per network, in thousands", yscale="log")
+    for axis in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+        axis(LogFormatter(minor_thresholds=(2, 1)))
     ax.set_ylabel("loss (mean squared difference)")
     ax.grid(alpha=0.3, which="both")
     ax.legend(fontsize=9)
@@ -45,7 +48,9 @@ def reach(first_failing_n, n_most, trained_to, title):
     fraction[-1] = float((ordered > n_most).mean())
     ax.step(counted, 100 * fraction, where="post", color=SOLVED, lw=1.8)
     ax.axvline(trained_to, color="black", ls=":", label=f"largest n in training: {trained_to}")
-    ax.set(xscale="log", xlim=(1, n_most + 1), ylim=(0, 103))
+    farthest = min(n_most + 1, max(4 * trained_to, 2 * int(ordered[-1])))
+    ax.set(xscale="log", xlim=(1, farthest), ylim=(0, 103))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlabel(f"n, tried up to {n_most:,}")
     ax.set_ylabel("networks right at every string below n, %")
     ax.grid(alpha=0.3, which="both")

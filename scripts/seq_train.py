@@ -1,0 +1,244 @@
+"""Train recurrent networks to predict the next symbol of a formal language, several side by side.
+
+    python scripts/seq_train.py --lang anbncn --model lstm
+    python scripts/seq_train.py --lang reber --embed --model lstm --hid 4
+    python scripts/seq_train.py --lang anb2nc3n --set_weights        # no training: counts exactly
+
+At the end every network is judged on held-out strings: solved or not, and for a counting language
+the first n it fails at. The best one is traced and drawn. Exit status 1 if none is solved.
+"""
+
+import time
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+
+from options import BadInput, Parser, add_flag, add_shared, number, run
+from seq_results import result_lines, summary, title
+from sequences import (
+    HELD_OUT,
+    Networks,
+    add_network_options,
+    build_language,
+    default_hidden,
+    full_name,
+    judge,
+    newest_checkpoint,
+    pack,
+    save_trace,
+    trace_of,
+    unpack,
+)
+
+CHECKPOINT_EVERY = 10_000  # training sequences per network
+N_REPORTS = 10  # sample traces printed on the way
+N_TRACED = 10  # strings of the best network that are traced and drawn
+STREAMS_PER_LOSS = 64
+
+
+def parse_args(argv=None):
+    parser = Parser(description=__doc__)
+    add_network_options(parser)
+    group = parser.add_argument_group("training (the defaults depend on language and network)")
+    group.add_argument("--optim", choices=("adam", "sgd"), help="the optimizer")
+    group.add_argument("--lr", type=number(float, above=0), help="learning rate")
+    group.add_argument("--mom", type=number(float, 0, most=1), help="momentum of sgd")
+    group.add_argument("--init", type=number(float, above=0), help="spread of initial weights")
+    group.add_argument("--batch_size", type=number(int, 1), help="sequences per update")
+    group.add_argument(
+        "--epoch",
+        type=number(float, above=0),
+        help="length of training, in thousands of sequences per network",
+    )
+    add_flag(group, "--set_weights", "no training: weights set by hand that count exactly (lstm)")
+    group.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with the networks of a run folder or a checkpoint, up to --epoch",
+    )
+    add_shared(parser, seeds=8, seeds_help="networks trained side by side, with consecutive seeds")
+    return parser.parse_args(argv)
+
+
+def new_networks(args, device):
+    """Untrained Networks, or the hand-set one."""
+    from anbn.handset import handset
+    from anbn.train import build, default_recipe, with_options
+
+    language = build_language(args.lang or "anbn", args.embed, args.length)
+    if args.set_weights:
+        if args.model == "srn":
+            raise BadInput("the hand-set weights are those of an LSTM; use --model lstm")
+        model = handset(language, n_hidden=args.hid).to(device)
+        return Networks(model, language, best=0, seeds=[args.seed], hand_set=True)
+    kind = args.model or "srn"
+    n_hidden = args.hid or default_hidden(language, kind)
+    recipe = with_options(
+        default_recipe(language, kind, n_hidden),
+        optimizer=args.optim,
+        learning_rate=args.lr,
+        momentum=args.mom,
+        init=args.init,
+        batch_size=args.batch_size,
+        n_sequences=None if args.epoch is None else round(1000 * args.epoch),
+    )
+    seeds = list(range(args.seed, args.seed + args.seeds))
+    model = build(language, kind, n_hidden, seeds, recipe, device=device)
+    return Networks(model, language, seeds=seeds, recipe=asdict(recipe))
+
+
+def resumed_networks(args, device):
+    """The Networks of --resume, ready to be trained further."""
+    path = Path(args.resume)
+    networks = unpack(newest_checkpoint(path) if path.is_dir() else path, args)
+    if networks.recipe is None:
+        raise BadInput(f"{path} does not say how it was trained; only our own runs can be resumed")
+    if args.epoch is not None:
+        networks.recipe["n_sequences"] = round(1000 * args.epoch)
+    total = networks.recipe["n_sequences"]
+    if networks.sequences >= total:
+        raise BadInput(
+            f"{path} has already been trained on {networks.sequences:,} sequences per network; "
+            "give a longer --epoch (in thousands)"
+        )
+    networks.model.to(device)
+    return networks
+
+
+def train_networks(networks, folder, args):
+    """Train to the end of the recipe, printing a trace and saving checkpoints on the way.
+
+    Returns the losses, a list of (sequences, [loss per network]), and False if interrupted. What
+    is kept then are the networks at the last report, from which --resume goes on exactly.
+    """
+    from runs import progress
+
+    from anbn.evaluate import loss_floor
+    from anbn.train import Recipe, train
+
+    recipe = Recipe(**networks.recipe)
+    total, floor = recipe.n_sequences, loss_floor(networks.language)
+    print_every = max(1000, total // N_REPORTS)
+    printed = saved = networks.sequences
+    losses, kept = [], pack(networks)
+    bar = progress(quiet=args.quiet, total=total, initial=networks.sequences, unit="seq")
+    try:
+        for record in train(
+            networks.model,
+            networks.language,
+            recipe,
+            networks.seeds,
+            done=networks.sequences,
+            optimizer_state=networks.optimizer,
+        ):
+            networks.sequences = record.sequences
+            networks.optimizer = deepcopy(record.optimizer_state())
+            kept = pack(networks)
+            loss = fresh_loss(networks, args.seed)
+            losses.append((record.sequences, loss))
+            entropy = record.cross_entropy.tolist()
+            for s, seed in enumerate(networks.seeds):
+                figures = {"loss": loss[s], "cross_entropy": entropy[s]}
+                folder.log(sequences=record.sequences, network=s + 1, seed=seed, **figures)
+            bar.update(record.sequences - bar.n)
+            if not args.quiet and record.sequences >= min(total, printed + print_every):
+                printed = record.sequences
+                bar.clear()
+                print_report(networks, loss, floor, args.seed)
+            if record.sequences // CHECKPOINT_EVERY > saved // CHECKPOINT_EVERY:
+                saved = record.sequences
+                save_checkpoint(folder, kept, saved // CHECKPOINT_EVERY * CHECKPOINT_EVERY)
+    except KeyboardInterrupt:
+        folder.save_model(kept)
+        return losses, False
+    finally:
+        bar.close()
+        if losses:
+            folder.flush()
+    save_checkpoint(folder, kept, networks.sequences)
+    return losses, True
+
+
+def fresh_loss(networks, seed):
+    """The coursework's loss of every network, a list, on the same fresh streams each time."""
+    import torch
+
+    from anbn.evaluate import coursework_loss
+
+    language = networks.language
+    generator = torch.Generator().manual_seed(seed + HELD_OUT - 1)
+    stream = language.streams(language.draw((STREAMS_PER_LOSS,), generator))
+    stream = stream.to(networks.model.U.device)
+    with torch.no_grad():
+        probability = networks.model(stream.inputs).probability
+        return coursework_loss(probability, stream, language).tolist()
+
+
+def print_report(networks, loss, floor, seed):
+    """A sample trace of the network with the least loss, in the coursework's format."""
+    best = min(range(len(loss)), key=loss.__getitem__)
+    print("\n".join(trace_of(networks, best, 5, seed + networks.sequences).lines(0)))
+    print(f"epoch: {networks.sequences}")
+    least = f"; network {best + 1}, the best of {len(loss)}" if len(loss) > 1 else ""
+    print(f" loss: {loss[best]:.4f}   (a perfect predictor: {floor:.4f}{least})\n", flush=True)
+
+
+def save_checkpoint(folder, content, sequences):
+    """Write {lang}_{model}{hid}_{thousands of sequences}.pth."""
+    n_hidden = content["parameters"]["U"].shape[1]
+    name = f"{content['language']['name']}_{content['kind']}{n_hidden}_{sequences / 1000:g}.pth"
+    folder.save_model(content, name)
+
+
+def save_results(networks, found, losses, content, folder, seed):
+    """Write the final networks, the best one's trace, the figures and summary.json."""
+    from anbn.plots_training import learning, reach
+
+    folder.save_model(pack(networks))
+    folder.save_json("summary.json", content)
+    save_trace(folder, networks, found.best, trace_of(networks, found.best, N_TRACED, seed))
+    name = title(networks)
+    if losses:
+        sequences, loss = zip(*losses, strict=True)
+        figure = learning(sequences, loss, found.solved, content["loss_floor"], name)
+        folder.save_figure(figure, "learning.png")
+    if found.first_failing_n is not None and len(found.solved) > 1:
+        figure = reach(found.first_failing_n, found.n_most, networks.language.length, name)
+        folder.save_figure(figure, "reach.png")
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    if args.set_weights and args.resume:
+        raise BadInput("hand-set weights are not trained: use --set_weights or --resume")
+
+    import torch
+    from runs import RunFolder, choose_device
+
+    device = choose_device(args)
+    networks = resumed_networks(args, device) if args.resume else new_networks(args, device)
+    name = full_name(networks.language, networks.model.kind, networks.model.n_hidden)
+    folder = RunFolder(args, "seq", name + "_handset" * networks.hand_set, device)
+    losses, seconds = [], 0.0
+    if not networks.hand_set:
+        start = time.perf_counter()
+        losses, finished = train_networks(networks, folder, args)
+        seconds = time.perf_counter() - start
+        if not finished:
+            print(f"Interrupted after {networks.sequences:,} sequences per network. To go on:")
+            print(f"    python scripts/seq_train.py --resume {folder}")
+            print(f"Run folder: {folder}")
+            return 130
+    with torch.no_grad():
+        found = judge(networks, args.seed)
+        content = summary(networks, found, losses, seconds)
+        save_results(networks, found, losses, content, folder, args.seed)
+        if not args.quiet:
+            print("\n".join(trace_of(networks, found.best, 5, args.seed).lines(0)) + "\n")
+    print("\n".join(result_lines(content)))
+    print(f"Run folder: {folder}")
+    return 0 if found.solved.any() else 1
+
+
+if __name__ == "__main__":
+    run(main)
