@@ -32,7 +32,9 @@ def _unit(findings):
 def _reading_a(findings):
     carriers = findings.carriers["A"]
     if not carriers:
-        return "With n = 1 only there is nothing to count."
+        if findings.language.length == 1:
+            return "With n = 1 only there is nothing to count."
+        return "While A is read no unit moves: nothing is counted."
     unit, n = _unit(findings), findings.language.length
     if findings.oscillates:
         best = carriers[0]

@@ -22,25 +22,34 @@ CHOICE = (
     0.25  # at a choice of the Reber grammar (two arcs, 1/2 each) a symbol above this is predicted
 )
 AT_ONCE = 256  # texts read at once
+MOST_TEXTS = 5000  # Reber strings a machine is made from; they double every two symbols
+MOST_SYMBOLS = 600  # of the counting strings n = 1, 2, ... that are studied by default, together
+MOST_PAIRED = 16  # strings each counting string is followed by
 
 
 def default_longest(language):
-    """The training length: the largest n; for Reber strings, which have no largest length, the
-    number of symbols that nine strings in ten do not exceed."""
-    if isinstance(language, CountingLanguage):
-        return language.length
-    return max(language.length + 4, 15 if language.embed else 11)
+    """The training length, the largest n (no larger than can be studied in seconds). Reber strings
+    have no largest length: the number of symbols that nine in ten do not exceed."""
+    if not isinstance(language, CountingLanguage):
+        return max(language.length + 4, 15 if language.embed else 11)
+    longest = 1
+    while sum(language.multiples) * (longest + 1) * (longest + 2) // 2 <= MOST_SYMBOLS:
+        longest += 1
+    return min(language.length, longest)
 
 
 def extract(model, language, longest=None):
     """The Machine of a network (S = 1) on the strings of `language` up to `longest`.
 
-    Counting languages: all pairs of strings with n <= `longest` (default the training length), one
-    after the other, as in a stream. Reber: all strings of at most `longest` symbols.
+    Counting languages: pairs of strings with n <= `longest` (default the training length), one
+    after the other, as in a stream. Reber: all strings of at most `longest` symbols, or of as many
+    as give MOST_TEXTS strings; the machine tells how many.
     Raises ModelError if the model holds several networks.
     """
     longest = longest or default_longest(language)
     texts = legal_texts(language, longest)
+    if not isinstance(language, CountingLanguage):
+        longest = min(longest, len(texts[-1]))
     told, hidden = ask(model, language, texts)
     start = model.start(1).hidden[0, 0].detach().double().cpu()
     tree = PrefixTree(texts[0][0], start)  # before a string its first symbol is certain
@@ -129,11 +138,13 @@ def _fresh(language, longest, n_streams):
 
 def legal_texts(language, longest):
     """Strings of the language in the order of n (Reber: length), as text. Counting strings come in
-    pairs and end with the next string's A, which is predicted but not read."""
-    if isinstance(language, CountingLanguage):
-        singles = [counting_text(language, n) for n in range(1, longest + 1)]
-        return [one + two + "A" for one in singles for two in singles]
-    return reber_texts(language, longest)
+    pairs and end with the next string's A, which is predicted but not read: each n is followed by
+    every n, or by MOST_PAIRED of them evenly spread."""
+    if not isinstance(language, CountingLanguage):
+        return reber_texts(language, longest)
+    singles = [counting_text(language, n) for n in range(1, longest + 1)]
+    step = -(-longest // MOST_PAIRED)
+    return [one + two + "A" for one in singles for two in singles[::-step][::-1]]
 
 
 def counting_text(language, n):
@@ -145,7 +156,8 @@ def counting_text(language, n):
 
 
 def reber_texts(language, longest):
-    """All Reber strings of at most `longest` symbols, shortest first."""
+    """All Reber strings of at most `longest` symbols, shortest first; fewer symbols if there would
+    be more than MOST_TEXTS strings."""
     complete, front = [], [("", 0)]
     for _ in range(longest):
         front = [
@@ -153,7 +165,10 @@ def reber_texts(language, longest):
             for text, node in front
             for symbol, to in language.arcs[node]
         ]
-        complete += [text for text, node in front if not language.arcs[node]]
+        ended = [text for text, node in front if not language.arcs[node]]
+        if len(complete) + len(ended) > MOST_TEXTS:
+            break
+        complete += ended
     return complete
 
 
@@ -188,7 +203,7 @@ def ask(model, language, texts):
         device=model.U.device,
     )
     labels, hidden = [], []
-    for part, some in zip(inputs.split(256), _chunks(texts, 256), strict=True):
+    for part, some in zip(inputs.split(AT_ONCE), _chunks(texts, AT_ONCE), strict=True):
         activity = model(part)
         probability = activity.probability[0].cpu()
         favourite = probability.argmax(-1).tolist()

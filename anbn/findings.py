@@ -50,7 +50,7 @@ class Findings:
 
     kind: str  # srn or lstm
     language: CountingLanguage
-    carriers: dict  # letter: list of Carrier, the one that follows best first; empty if none does
+    carriers: dict  # letter: list of Carrier, the clearest first; empty if no unit moves
     oscillates: bool  # reading A, the best carrier jumps to and fro
     rates: Rates | None  # of an SRN
     n_most: int  # the largest n tried
@@ -115,7 +115,10 @@ def _carriers(values, stream, language, k):
                 (float(last[:, u].min()), float(last[:, u].max())),
             )
         )
-    found.sort(key=lambda carrier: -abs(carrier.correlation))
+    # of units that follow the count alike, the one that moves as much as any carries it
+    moved = value.amax(0) - value.amin(0)
+    weight = (2 * moved / moved.max()).clamp(max=1)
+    found.sort(key=lambda carrier: -abs(carrier.correlation) * float(weight[carrier.unit - 1]))
     return [c for c in found if c is found[0] or abs(c.correlation) >= FOLLOWS]
 
 

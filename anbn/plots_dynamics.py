@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from anbn.dynamics import fixed_points, srn_maps, visited_states
 from anbn.languages import CountingLanguage
+from anbn.models import ModelError
 
 POINT_LOOKS = {  # kind of fixed point: marker, fill
     "stable": ("o", "black"),
@@ -73,7 +74,9 @@ def plane_of(hidden):
 def phase_portraits(model, language, title, longest=None):
     """A panel per symbol for an SRN (S = 1) with two or more hidden units: where the symbol's map
     leads (arrows), its fixed points with their eigenvalues, the steps of strings with several n,
-    and the output's boundaries."""
+    and the output's boundaries. Raises ModelError for one hidden unit, an LSTM, or S > 1."""
+    if model.n_hidden < 2:
+        raise ModelError("a phase portrait needs a plane: the network has one hidden unit")
     maps = srn_maps(model, language.symbols)
     stream, activity = visited_states(model, language, longest)
     hidden = activity.hidden[0].detach().double().cpu()  # (B, T, H)
@@ -192,9 +195,10 @@ def _draw_point(ax, point, plane):
 def number_text(value):
     """An eigenvalue with two decimals: real, or with its imaginary part."""
     value = complex(value)
-    if abs(value.imag) < 1e-9:
-        return f"{value.real:.2f}".replace("-", "\N{MINUS SIGN}")
-    return f"{value.real:.2f}{value.imag:+.2f}i".replace("-", "\N{MINUS SIGN}")
+    # adding 0 turns the -0.0 of a small negative number into 0.0
+    real, imaginary = round(value.real, 2) + 0.0, round(value.imag, 2) + 0.0
+    text = f"{real:.2f}{imaginary:+.2f}i" if imaginary else f"{real:.2f}"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _key(figure, kinds, rows, language):

@@ -40,7 +40,7 @@ def draw_machine(machine, language, title):
     radius = 0.30
     for (origin, to), symbols in machine.arcs().items():
         colour = colour_of(language.symbols, symbols[0])
-        _draw_arc(ax, place[origin], place[to], symbols, colour, radius, font)
+        _draw_arc(ax, place, origin, to, symbols, colour, radius, font)
     for state, (x, y) in enumerate(place):
         final = not machine.predicts[state]
         style = {"s": (radius * inch * 2 * 72) ** 2, "edgecolor": "black", "zorder": 3}
@@ -129,24 +129,33 @@ def _in_columns(machine, symbols):
     return place
 
 
-def _draw_arc(ax, origin, to, label, colour, radius, font):
-    """An arrow between the rims of two circles, bent so that the way back does not lie on it."""
-    origin, to = np.array(origin), np.array(to)
+def _draw_arc(ax, place, origin, to, label, colour, radius, font):
+    """An arrow between the rims of two circles, bent so that the way back does not lie on it, and
+    further where it would cross another circle."""
+    start, end = np.array(place[origin]), np.array(place[to])
     style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": colour, "lw": 1.1, "zorder": 2}
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
-    if np.allclose(origin, to):
-        low = origin - (0.75 * radius, 0.65 * radius), origin + (0.75 * radius, -0.65 * radius)
-        ax.add_patch(FancyArrowPatch(*low, connectionstyle="arc3,rad=-1.6", **style))
-        at = origin - (0, 2.1 * radius)
+    if origin == to:
+        rim = start - (0.75 * radius, 0.65 * radius), start + (0.75 * radius, -0.65 * radius)
+        ax.add_patch(FancyArrowPatch(*rim, connectionstyle="arc3,rad=-1.6", **style))
+        at = start - (0, 2.1 * radius)
     else:
-        along = (to - origin) / np.linalg.norm(to - origin)
-        length = np.linalg.norm(to - origin)
-        bend = 0.12 if length < 3 else 0.08
-        ends = origin + radius * along, to - radius * along
-        ax.add_patch(FancyArrowPatch(*ends, connectionstyle=f"arc3,rad={bend}", **style))
+        others = np.array([p for k, p in enumerate(place) if k not in (origin, to)]).reshape(-1, 2)
+        length = np.linalg.norm(end - start)
+        along = (end - start) / length
         # the y axis points down: a bend, to the right on screen, is to the left in coordinates
-        beside = bend * length / 2 + 0.5 * radius
-        at = (origin + to) / 2 + beside * np.array([-along[1], along[0]])
+        aside = np.array([-along[1], along[0]])
+        share = np.linspace(0, 1, 41)[:, None]
+        for bend in (0.12, 0.2, -0.2, 0.28, -0.28, 0.36, -0.36, 0.12):
+            corner = (start + end) / 2 + bend * length * aside
+            curve = (1 - share) ** 2 * start + 2 * share * (1 - share) * corner + share**2 * end
+            at = (start + end) / 2 + (bend * length / 2 + math.copysign(radius / 2, bend)) * aside
+            near = np.linalg.norm(curve[:, None] - others, axis=-1).min(initial=9)
+            label_near = np.linalg.norm(at - others, axis=-1).min(initial=9)
+            if near > 1.15 * radius and label_near > 1.5 * radius:
+                break
+        ends = start + radius * along, end - radius * along
+        ax.add_patch(FancyArrowPatch(*ends, connectionstyle=f"arc3,rad={bend}", **style))
     ax.text(
         *at, label, fontsize=font, color=colour, ha="center", va="center", bbox=paper, zorder=2.5
     )
@@ -156,14 +165,14 @@ def draw_over_hidden(machine, language, title):
     """The machine over the hidden space it was found in: a boundary around the states visited that
     are one state of the machine, its number at their centre, an arrow per transition. In the
     plane of the two leading principal directions where there are more than two hidden units."""
-    hidden = torch.cat(machine.hidden)
-    if hidden.shape[-1] == 1:
-        hidden = torch.nn.functional.pad(hidden, (0, 1))
-    plane = plane_of(hidden)
+    visits = machine.hidden
+    if visits[0].shape[-1] == 1:  # a single unit: along a line
+        visits = [torch.nn.functional.pad(part, (0, 1)) for part in visits]
+    plane = plane_of(torch.cat(visits))
     figure = Figure(figsize=(8.2, 6.6))
     figure.set_layout_engine("constrained")
     ax = figure.add_subplot()
-    flat = [plane.flat(part).numpy() for part in machine.hidden]
+    flat = [plane.flat(part).numpy() for part in visits]
     reach = max(high - low for low, high in plane.limits)
     centres = [points.mean(0) if len(points) else None for points in flat]
     font = 9 if machine.n_states <= SMALL else 7

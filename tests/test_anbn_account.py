@@ -74,4 +74,4 @@ def test_account_is_a_function_of_the_figures_alone():
     found = findings(model, language, 101, 100)
     assert found.failure is None and account(found) == account(found)
     bare = SimpleNamespace(**{**vars(found), "carriers": {"A": [], "B": []}})
-    assert account(bare).startswith("With n = 1 only there is nothing to count.")
+    assert account(bare).startswith("While A is read no unit moves: nothing is counted.")

@@ -240,6 +240,8 @@ def test_portraits_have_a_panel_per_symbol_and_name_their_plane():
     three = phase_portraits(SRN(3, 3), CountingLanguage.named("anbncn"), "three units")
     assert len(three.axes) == 3 and "principal directions" in three.get_suptitle()
     assert len(phase_portraits(SRN(7, 2), ReberLanguage(), "Reber").axes) == 7
+    with pytest.raises(ModelError, match="one hidden unit"):
+        phase_portraits(SRN(2, 1), CountingLanguage.named("anbn"), "one unit")
 
 
 def test_plane_of_points_that_lie_in_one():
