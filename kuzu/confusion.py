@@ -1,12 +1,16 @@
-"""Confusion matrices, rows the target and columns the predicted class, and what they say."""
+"""The confusion matrix and what it says: rows are targets, columns predictions.
+
+matrix = confusion_matrix(labels, predictions)
+most_confused(matrix, 1)    # [Pair(target=6, predicted=2, count=148, share=0.148)]
+"""
 
 from typing import NamedTuple
 
 import torch
 
 
-class Confused(NamedTuple):
-    """So many images of `target` were read as `predicted`; share is of all images of target."""
+class Pair(NamedTuple):
+    """`count` images of the class `target` were read as `predicted`: a `share` of its images."""
 
     target: int
     predicted: int
@@ -14,25 +18,27 @@ class Confused(NamedTuple):
     share: float
 
 
-def confusion_matrix(targets, predicted, n_classes=10):
-    """targets, predicted (N,) int64 -> (n_classes, n_classes) int64 counts."""
-    cells = targets * n_classes + predicted
-    return torch.bincount(cells, minlength=n_classes**2).view(n_classes, n_classes)
+def confusion_matrix(targets, predictions, n_classes=10):
+    """Count the pairs of targets (N,) and predictions (N,), both int64: (n_classes, n_classes)."""
+    pairs = targets * n_classes + predictions
+    return torch.bincount(pairs, minlength=n_classes**2).view(n_classes, n_classes).cpu()
 
 
-def accuracy_per_class(matrix):
-    """The share of each target class that is read right: (C,) float, NaN for an absent class."""
-    return matrix.diagonal() / matrix.sum(1)
+def class_accuracy(matrix):
+    """The share of each class's images that was read right: (n_classes,) float64, NaN if none."""
+    return matrix.diagonal().double() / matrix.sum(1)
 
 
 def most_confused(matrix, n_pairs=10):
-    """The `n_pairs` most frequent errors as Confused, most frequent first; ties in class order.
-    Pairs that never occur are left out."""
-    n_classes, totals = len(matrix), matrix.sum(1)
-    errors = matrix.clone().fill_diagonal_(0).flatten()
-    order = errors.sort(descending=True, stable=True).indices[:n_pairs].tolist()
-    return [
-        Confused(t, p, int(matrix[t, p]), float(matrix[t, p] / totals[t]))
-        for t, p in (divmod(cell, n_classes) for cell in order)
-        if matrix[t, p] > 0
-    ]
+    """The largest off-diagonal counts as Pairs, largest first, zeros left out."""
+    wrong = matrix.clone()
+    wrong.fill_diagonal_(0)
+    order = wrong.flatten().argsort(descending=True, stable=True)[:n_pairs].tolist()
+    totals = matrix.sum(1).tolist()
+    pairs = []
+    for index in order:
+        target, predicted = divmod(index, len(matrix))
+        count = int(wrong[target, predicted])
+        if count:
+            pairs.append(Pair(target, predicted, count, count / totals[target]))
+    return pairs

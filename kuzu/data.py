@@ -1,171 +1,230 @@
-"""Characters in memory: KMNIST from its files, or the built-in kana set.
+"""Images in memory: KMNIST from its IDX files (plain or gzip), or the built-in kana set.
 
-    data = load("auto", "data")
-    data.train_images      # (N, 28, 28) uint8
-    str(data)              # "KMNIST subset (7,011 training / 10,000 test images)"
-
-KMNIST's files are read as they lie, packed (.gz) or not; nothing is written beside them.
+data = load("auto", "data")       # what lies there; else download; else the built-in set
+data.title                        # "KMNIST (60,000 train / 10,000 test)"
 """
 
 import contextlib
 import gzip
 import io
-import shutil
+import math
+import os
 import socket
-import struct
+import sys
 import tempfile
+import threading
+import urllib.error
+import urllib.request
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from kuzu.kana import draw_kana
+from .kana import KANA, ROMAJI, draw_kana
 
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-DOWNLOAD_SECONDS = 5  # of silence from the server, then it counts as out of reach
+__all__ = ["KANA", "ROMAJI", "Data", "DataError", "load", "load_kana", "load_kmnist"]
+
+FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+KMNIST_COUNTS = (60_000, 10_000)
+KANA_COUNTS = (10_000, 5_000)
+SERVER = "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"
+PATIENCE = 4  # seconds to wait for the server's first answer
 
 
 class DataError(ValueError):
-    """A file of the data set is missing or is not what its name says."""
+    """The data cannot be used; the message names the file and says what to do."""
 
 
-@dataclass
-class Characters:
-    """A data set. Images (N, 28, 28) uint8, labels (N,) int64 in 0..9."""
+class Unreachable(DataError):
+    """The server did not answer."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """A training and a test set in memory.
+
+    Images are (N, 28, 28) uint8, labels (N,) int64 from 0 to 9 in the order of KANA. `note` says
+    why another set than the one first looked for was taken; empty otherwise.
+    """
 
     name: str
     train_images: torch.Tensor
     train_labels: torch.Tensor
     test_images: torch.Tensor
     test_labels: torch.Tensor
-    warning: str | None = None  # why this data set was taken, where the user should know
+    note: str = ""
 
-    def __str__(self):
-        train, test = len(self.train_images), len(self.test_images)
-        return f"{self.name} ({train:,} training / {test:,} test images)"
+    @property
+    def title(self):
+        """Name and counts, as every output and figure shows them."""
+        return f"{self.name} ({len(self.train_labels):,} train / {len(self.test_labels):,} test)"
 
     def to(self, device):
-        """The same data on another device."""
-        moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
-        return replace(self, **moved)
+        """The same data on a device."""
+        tensors = ("train_images", "train_labels", "test_images", "test_labels")
+        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
 
-def load(dataset="auto", folder="data"):
-    """Load "kmnist", the built-in "kana", or "auto": KMNIST from `folder`/KMNIST/raw, else by
-    download into it, else the built-in set, with the reason in `warning`.
+def load(dataset="auto", data_dir="data"):
+    """Load "kmnist", "kana" or "auto" (the first of: files in data_dir, download, built-in set).
 
-    Raises DataError for a broken file, and for "kmnist" if it is neither there nor to be had.
+    Raises DataError for files that are there but cannot be used, and, for "kmnist", if there are
+    none and the server cannot be reached.
     """
     if dataset == "kana":
-        return Characters("built-in kana", *draw_kana())
-    if dataset not in ("auto", "kmnist"):
-        raise DataError(f"unknown data set {dataset!r}; choose auto, kmnist or kana")
-    raw = Path(folder) / "KMNIST" / "raw"
-    if not any(_found(raw, name) for name in FILES):
+        return load_kana()
+    if find_files(data_dir) is None:
         try:
-            download(folder)
-        except (OSError, RuntimeError) as error:
-            reason = f"KMNIST is not in {raw} and cannot be downloaded ({_one_line(error)})"
+            download(data_dir)
+        except Unreachable as error:
             if dataset == "kmnist":
-                raise DataError(
-                    f"{reason}; put its four files there, or use --dataset kana"
-                ) from None
-            return replace(load("kana"), warning=f"{reason}; using the built-in kana set instead")
-    return read_kmnist(raw)
+                raise
+            note = f"{error} Training on the built-in kana set instead."
+            return replace(load_kana(), note=note)
+    return load_kmnist(data_dir)
 
 
-def read_kmnist(raw):
-    """The data set whose four IDX files lie in the folder `raw`. Raises DataError."""
-    parts = []
-    for name in FILES:
-        path = _found(raw, name)
-        if path is None:
-            raise DataError(f"{Path(raw) / name}.gz is missing; copy or download it again")
-        parts.append(read_idx(path, 3 if "images" in name else 1))
-    for images, labels, name in ((*parts[:2], FILES[1]), (*parts[2:], FILES[3])):
-        path = _found(raw, name)
-        if len(images) != len(labels):
-            raise DataError(
-                f"{path} has {len(labels)} labels for {len(images)} images; the two files do not "
-                "belong together, download both again"
-            )
-        if images.shape[1:] != (28, 28):
-            raise DataError(f"the images beside {path} are {tuple(images.shape[1:])}, not 28 x 28")
-        if len(labels) == 0 or int(labels.max()) > 9:
-            raise DataError(f"{path} holds no labels 0 to 9; it is not KMNIST's")
-    whole = (len(parts[0]), len(parts[2])) == (60_000, 10_000)
-    train_images, train_labels, test_images, test_labels = parts
-    return Characters(
-        "KMNIST" if whole else "KMNIST subset",
-        train_images,
-        train_labels.long(),
-        test_images,
-        test_labels.long(),
+def load_kana(n_train=KANA_COUNTS[0], n_test=KANA_COUNTS[1], seed=0):
+    """The built-in set: drawn characters, the same at every call."""
+    images, labels = draw_kana(n_train + n_test, seed)
+    return Data(
+        "built-in kana set", images[:n_train], labels[:n_train], images[n_train:], labels[n_train:]
     )
 
 
-def read_idx(path, n_dims):
-    """The bytes of an IDX file with `n_dims` dimensions, packed or not, as a uint8 tensor.
+def load_kmnist(data_dir):
+    """KMNIST as it lies in data_dir/KMNIST/raw; nothing is written there.
 
-    The format: two zero bytes, the type (8: unsigned byte), the number of dimensions, each size as
-    a big-endian 32-bit number, then the values (Y. LeCun's description of MNIST).
-    Raises DataError naming the file if it is empty, truncated or another kind of file.
+    Raises DataError if a file is missing, truncated, foreign or does not fit the others.
     """
-    again = "delete it and download it again"
-    try:
-        content = Path(path).read_bytes()
-        if Path(path).suffix == ".gz" and content:
-            content = gzip.decompress(content)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is truncated or not a gzip file ({error}); {again}") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    if not content:
-        raise DataError(f"{path} is empty; {again}")
-    if len(content) < 4 + 4 * n_dims or content[:4] != bytes((0, 0, 8, n_dims)):
-        raise DataError(f"{path} is not an IDX file with {n_dims} dimension(s) of bytes; {again}")
-    shape = struct.unpack(f">{n_dims}I", content[4 : 4 + 4 * n_dims])
-    values = torch.frombuffer(bytearray(content), dtype=torch.uint8)[4 + 4 * n_dims :]
-    if len(values) != torch.Size(shape).numel():
+    paths = find_files(data_dir)
+    if paths is None:
+        raise DataError(f"There is no KMNIST/raw folder with IDX files in {data_dir}.")
+    tensors = []
+    for part in ("train", "test"):
+        images_path, labels_path = paths[part]
+        images = read_idx(images_path, (28, 28))
+        labels = read_idx(labels_path, ()).long()
+        if len(images) != len(labels):
+            raise DataError(
+                f"{images_path} holds {len(images):,} images but {labels_path} {len(labels):,} "
+                "labels: the two files do not belong together."
+            )
+        if labels.max() > 9:
+            raise DataError(f"{labels_path} holds the label {labels.max()}; KMNIST's are 0 to 9.")
+        tensors += [images, labels]
+    whole = (len(tensors[1]), len(tensors[3])) == KMNIST_COUNTS
+    return Data("KMNIST" if whole else "KMNIST subset", *tensors)
+
+
+def find_files(data_dir):
+    """The paths of the four files, {"train": (images, labels), "test": ...}; None if none exists.
+
+    Raises DataError if only some of them are there.
+    """
+    folder = Path(data_dir) / "KMNIST" / "raw"
+    paths, missing = {}, []
+    for part, names in FILES.items():
+        found = []
+        for name in names:
+            candidates = [folder / name, folder / f"{name}.gz"]
+            there = [path for path in candidates if path.exists()]
+            found += there[:1]
+            missing += [] if there else [candidates[1]]
+        paths[part] = tuple(found)
+    if len(missing) == 4:
+        return None
+    if missing:
         raise DataError(
-            f"{path} should hold {torch.Size(shape).numel()} values but has {len(values)}: it is "
-            f"truncated or damaged; {again}"
+            f"{missing[0]} is missing (plain or .gz): add it, or remove the folder's other files "
+            "to download all of them anew."
         )
-    return values.reshape(shape)
+    return paths
 
 
-def download(folder):
-    """Fetch KMNIST's four files through torchvision, which checks their MD5, into
-    `folder`/KMNIST/raw, all of them or none. Raises OSError or RuntimeError if it cannot be."""
+def read_idx(path, item_shape):
+    """Read an IDX file of unsigned bytes, gzip or plain: (N, *item_shape) uint8.
+
+    Raises DataError naming the file if it is empty, truncated, foreign or of another shape.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    advice = "Remove it and the folder's other files to download them anew."
+    try:
+        with opened(path, "rb") as file:
+            content = file.read()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is truncated or not a gzip file ({error}). {advice}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    n_axes = 1 + len(item_shape)
+    header = 4 + 4 * n_axes
+    if not content:
+        raise DataError(f"{path} is empty. {advice}")
+    if content[:4] != bytes((0, 0, 8, n_axes)) or len(content) < header:
+        kind = "images" if item_shape else "labels"
+        raise DataError(f"{path} is not an IDX file of {kind}. {advice}")
+    shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, header, 4)]
+    if tuple(shape[1:]) != item_shape:
+        found = " x ".join(str(side) for side in shape[1:])
+        raise DataError(f"{path} holds images of {found} pixels; KMNIST's are 28 x 28.")
+    if shape[0] == 0:
+        raise DataError(f"{path} holds no items. {advice}")
+    wanted = header + math.prod(shape)
+    if len(content) != wanted:
+        state = "truncated" if len(content) < wanted else "longer than its header says"
+        raise DataError(
+            f"{path} is {state}: {len(content):,} bytes instead of {wanted:,}. {advice}"
+        )
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header).view(shape)
+
+
+def download(data_dir):
+    """Download KMNIST with torchvision (MD5 checked) into data_dir/KMNIST/raw, whole or not at all.
+
+    Raises Unreachable within a few seconds if the server does not answer.
+    """
+    if not server_answers():
+        raise Unreachable(
+            f"There is no KMNIST in {data_dir}, and its server {SERVER} cannot be reached."
+        )
     from torchvision.datasets import KMNIST
 
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
+    os.makedirs(data_dir, exist_ok=True)
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE * 3)
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            with contextlib.redirect_stdout(io.StringIO()):
-                KMNIST(scratch, download=True)
-            raw = Path(folder) / "KMNIST" / "raw"
-            raw.mkdir(parents=True, exist_ok=True)
-            for name in FILES:
-                shutil.move(Path(scratch) / "KMNIST" / "raw" / f"{name}.gz", raw / f"{name}.gz")
+        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-") as unfinished:
+            shown = sys.stderr if sys.stderr.isatty() else io.StringIO()  # torchvision's bars
+            with contextlib.redirect_stderr(shown):
+                KMNIST(unfinished, download=True)
+            os.replace(Path(unfinished) / "KMNIST", Path(data_dir) / "KMNIST")
+    except (OSError, RuntimeError) as error:
+        raise Unreachable(f"The download of KMNIST into {data_dir} failed: {error}.") from None
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(patience)
 
 
-def _found(raw, name):
-    """The path of a file, unpacked or packed, or None."""
-    for path in (Path(raw) / name, Path(raw) / f"{name}.gz"):
-        if path.exists():
-            return path
-    return None
+def server_answers():
+    """Whether the server answers within PATIENCE seconds, looking up its name included.
 
+    In a thread, since a name look-up has no time limit of its own.
+    """
+    answers = []
 
-def _one_line(error):
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    def ask():
+        with contextlib.suppress(OSError, ValueError):
+            request = urllib.request.Request(SERVER, method="HEAD")
+            try:
+                with urllib.request.urlopen(request, timeout=PATIENCE):
+                    answers.append(True)
+            except urllib.error.HTTPError as error:
+                answers.append(error.code in (403, 404, 405))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return any(answers)

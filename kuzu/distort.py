@@ -1,10 +1,9 @@
-"""Random distortion of many images in one batch: affine maps and smooth elastic displacement.
+"""Bend a whole batch of images at random, in one resampling: slant, turn, scale, shift, elastic.
 
-Used to draw the built-in characters with ever different hands, and by the tuned recipe to show a
-network other images in every epoch. Everything is drawn from an explicit generator.
+Used to draw the built-in set (kana.py) and to vary the training images of the tuned recipe. Each
+image's random numbers are drawn on the CPU, so a seed means the same picture on every device.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -13,47 +12,52 @@ import torch.nn.functional as F
 
 @dataclass(frozen=True)
 class Distortion:
-    """How far an image is distorted, each uniformly within +- the given size."""
+    """How much images vary. Each figure is the largest value of a uniform draw, except elastic."""
 
-    rotation: float = 0.0  # degrees
-    slant: float = 0.0  # horizontal shift per unit of height
-    scale: float = 0.0  # logarithm of the scale, each axis by itself
-    shift: float = 0.0  # part of half the image's width
-    elastic: float = 0.0  # standard deviation of displacements, part of half the width
-    knots: int = 4  # displacements are drawn on a knots x knots grid and interpolated
+    turn: float = 0.0  # radians
+    slant: float = 0.0  # horizontal shift per vertical unit
+    scale: float = 0.0  # log of the size, for width and height separately
+    shift: float = 0.0  # in half image widths
+    elastic: float = 0.0  # standard deviation of the control points' displacement, half widths
+    control_points: int = 5  # per side of the elastic grid
 
 
-def distort(images, distortion, generator, size=None):
-    """images (N, h, w) float -> (N, size, size), each distorted by its own random map.
+def distort(images, distortion, generator, size=None, field=None):
+    """Return `images` resampled through random smooth maps, one map per image.
 
-    size: of the result, h by default. What comes from outside the image takes the value of its
-    border. Random numbers come from `generator`, on the CPU, whatever the images' device.
+    images: (N, 1, R, R) float. generator: a CPU torch.Generator. size: side of the result, the
+    images' own if None. field: (N, C, C, 2) displacements of control points added to the random
+    ones, in half widths. Pixels from outside an image repeat its border. Returns (N, 1, size, size).
     """
-    n, size = len(images), size or images.shape[-1]
-    grid = _grid(n, size, distortion, generator).to(images.device)
-    return F.grid_sample(
-        images[:, None], grid, mode="bilinear", padding_mode="border", align_corners=False
-    )[:, 0]
-
-
-def _grid(n, size, distortion, generator):
-    """Where each pixel of n results comes from: (n, size, size, 2) in -1..1, x before y."""
-
-    def uniform(spread):
-        return (2 * torch.rand(n, generator=generator) - 1) * spread
-
-    angle = uniform(math.radians(distortion.rotation))
-    slant, wide, high = uniform(distortion.slant), *(uniform(distortion.scale) for _ in range(2))
-    cos, sin = angle.cos(), angle.sin()
-    rotation = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], 1)
-    one, zero = torch.ones(n), torch.zeros(n)
-    shear = torch.stack([torch.stack([one, slant], -1), torch.stack([zero, one], -1)], 1)
-    stretch = torch.diag_embed(torch.stack([wide.exp(), high.exp()], -1))
-    move = torch.stack([uniform(distortion.shift), uniform(distortion.shift)], -1)
-    affine = torch.cat([rotation @ shear @ stretch, move[..., None]], -1)  # (n, 2, 3)
-    grid = F.affine_grid(affine, (n, 1, size, size), align_corners=False)
+    n = len(images)
+    size = size or images.shape[-1]
+    grid = affine_grid(n, size, distortion, generator)  # (N, size, size, 2)
     if distortion.elastic:
-        knots = torch.randn(n, 2, distortion.knots, distortion.knots, generator=generator)
-        bend = F.interpolate(knots, size=(size, size), mode="bicubic", align_corners=True)
-        grid = grid + distortion.elastic * bend.permute(0, 2, 3, 1)
-    return grid
+        c = distortion.control_points
+        random_field = torch.randn(n, c, c, 2, generator=generator) * distortion.elastic
+        field = random_field if field is None else field + random_field
+    if field is not None:
+        grid = grid + F.interpolate(  # (N, 2, C, C) -> (N, 2, size, size)
+            field.permute(0, 3, 1, 2), size=(size, size), mode="bicubic", align_corners=True
+        ).permute(0, 2, 3, 1)
+    return F.grid_sample(images, grid.to(images.device), padding_mode="border", align_corners=False)
+
+
+def affine_grid(n, size, distortion, generator):
+    """Sampling positions (n, size, size, 2) of n random affine maps of the square [-1, 1]^2."""
+
+    def uniform(columns, largest):
+        return (torch.rand(n, columns, generator=generator) * 2 - 1) * largest
+
+    angle = uniform(1, distortion.turn)  # (N, 1)
+    slant = uniform(1, distortion.slant)
+    scale = torch.exp(uniform(2, distortion.scale))  # (N, 2) width, height
+    shift = uniform(2, distortion.shift)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    turned = torch.stack((torch.cat((cos, -sin), 1), torch.cat((sin, cos), 1)), 1)  # (N, 2, 2)
+    slanted = torch.eye(2).repeat(n, 1, 1)
+    slanted[:, 0, 1] = slant[:, 0]
+    linear = turned @ slanted * scale[:, None, :]  # (N, 2, 2)
+    return F.affine_grid(
+        torch.cat((linear, shift[:, :, None]), 2), (n, 1, size, size), align_corners=False
+    )

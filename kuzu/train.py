@@ -1,176 +1,155 @@
-"""Train loop and evaluation. The whole data set lies on the device as bytes; an epoch is shuffled
-there in one go and read in slices, and nothing is copied back before its end.
+"""Train a network, one record per epoch; evaluate it.
 
-    for epoch in train(model, data, CLASSIC, seed=0):
-        print(epoch.number, epoch.test.accuracy)
+model = build("conv", generator=seeded(0))
+for epoch in train(model, data, CLASSIC, seed=0):
+    print(epoch.number, epoch.test.accuracy)
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import math
+import time
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 
-from kuzu.confusion import confusion_matrix
-from kuzu.distort import Distortion, distort
+from .confusion import confusion_matrix
+from .models import scaled
+
+REPORT_EVERY = 100  # batches between two loss lines
+GATHERED = 64  # batches gathered and scaled at once: few calls, and they still fit the cache
 
 
 class TrainingDiverged(ArithmeticError):
-    """The loss is no longer a finite number."""
+    """The loss is no longer a number."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained."""
+    """How a network is trained: SGD with momentum on inputs scaled to [-1, 1]."""
 
-    name: str
-    epochs: int
-    learning_rate: float  # the largest, where the rate follows a schedule
-    momentum: float
+    name: str = "classic"
+    epochs: int = 10
+    lr: float = 0.01
+    momentum: float = 0.5
     batch_size: int = 64
-    one_cycle: bool = False  # AdamW, the rate rising and falling once over all epochs
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    distortion: Distortion | None = None  # new distorted images every epoch
 
 
-CLASSIC = Recipe("classic", epochs=10, learning_rate=0.01, momentum=0.5)
-TUNED = Recipe(
-    "tuned",
-    epochs=40,
-    learning_rate=0.004,
-    momentum=0.9,
-    one_cycle=True,
-    weight_decay=0.01,
-    label_smoothing=0.1,
-    distortion=Distortion(rotation=8, slant=0.15, scale=0.1, shift=0.1, elastic=0.04),
-)
-RECIPES = {"classic": CLASSIC, "tuned": TUNED}
+CLASSIC = Recipe()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Evaluation:
-    """What a network does on test images."""
+    """What a network makes of a set: mean loss (nats), predictions (N,), confusion (10, 10)."""
 
-    loss: float  # mean negative log-likelihood, nats per image
-    matrix: torch.Tensor  # (10, 10) int64, rows target, columns predicted
+    loss: float
+    predictions: torch.Tensor
+    confusion: torch.Tensor
 
     @property
     def correct(self):
-        return int(self.matrix.diagonal().sum())
+        return int(self.confusion.diagonal().sum())
 
     @property
-    def n_images(self):
-        return int(self.matrix.sum())
+    def total(self):
+        return int(self.confusion.sum())
 
     @property
     def accuracy(self):
-        """Percent."""
-        return 100 * self.correct / self.n_images
+        return self.correct / self.total
 
 
-@dataclass
+@dataclass(frozen=True)
 class Epoch:
-    """One epoch. Training figures are means over its batches, taken while the network learns."""
+    """One epoch's results. `train_loss` and `train_accuracy` are those of each batch when its turn
+    came, before its update. `seconds` is training alone, without the evaluation."""
 
-    number: int  # from 1
-    batch_losses: torch.Tensor  # (batches,)
+    number: int
     train_loss: float
-    train_accuracy: float  # percent
+    train_accuracy: float
     test: Evaluation
-    optimizer_state: Callable  # () -> dict, for a checkpoint
+    seconds: float
+    optimizer: torch.optim.Optimizer = field(repr=False)
 
 
-def scaled(images):
-    """uint8 0..255 -> float -1..1, the coursework's scaling."""
-    return images.float().div_(127.5).sub_(1)
+def seeded(seed, epoch=0):
+    """The generator of an epoch's shuffling; epoch 0 is the drawing of the weights.
+
+    A new one for every epoch, so that a resumed run needs no random state to be kept.
+    """
+    return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+
+
+def make_optimizer(model, recipe):
+    # fused: one call for all parameters; the small networks spend their time on calls.
+    return torch.optim.SGD(model.parameters(), lr=recipe.lr, momentum=recipe.momentum, fused=True)
+
+
+def train(model, data, recipe=CLASSIC, seed=0, done=0, optimizer_state=None, report=None):
+    """Train `model` in place; a generator of one Epoch record per epoch.
+
+    data: a Data on the model's device. seed: of the shuffling. done: epochs trained before, with
+    optimizer_state as `epoch.optimizer.state_dict()` gave it: the result is then that of an
+    uninterrupted run. report: called as report(epoch, images seen, loss of the batch) now and
+    then. Raises TrainingDiverged if a loss is infinite or not a number.
+    """
+    optimizer = make_optimizer(model, recipe)
+    if optimizer_state is not None:
+        optimizer.load_state_dict(optimizer_state)
+    for number in range(done + 1, recipe.epochs + 1):
+        start = time.perf_counter()
+        order = torch.randperm(len(data.train_labels), generator=seeded(seed, number))
+        outputs = run_epoch(model, data, recipe, optimizer, order, number, report)  # (N, 10)
+        labels = data.train_labels[order.to(data.train_labels.device)]
+        loss = float(F.nll_loss(outputs, labels))
+        check(loss, number, recipe)
+        accuracy = float((outputs.argmax(1) == labels).float().mean())
+        seconds = time.perf_counter() - start
+        test = evaluate(model, data.test_images, data.test_labels)
+        check(test.loss, number, recipe)
+        yield Epoch(number, loss, accuracy, test, seconds, optimizer)
+
+
+def run_epoch(model, data, recipe, optimizer, order, number, report=None):
+    """One pass over the images in the given order (N,); returns the log-probabilities (N, 10) as
+    they were when each batch's turn came."""
+    model.train()
+    device = data.train_images.device
+    order = order.to(device)
+    n, size = len(order), recipe.batch_size
+    outputs = torch.empty(n, 10, device=device)
+    seen = 0
+    for chunk in order.split(GATHERED * size):
+        images = scaled(data.train_images.index_select(0, chunk))  # (GATHERED * B, 28, 28)
+        labels = data.train_labels.index_select(0, chunk)
+        for x, y in zip(images.split(size), labels.split(size), strict=True):
+            optimizer.zero_grad()
+            output = model(x)  # (B, 10)
+            loss = F.nll_loss(output, y)
+            loss.backward()
+            optimizer.step()
+            outputs[seen : seen + len(y)] = output.detach()
+            if report is not None and seen // size % REPORT_EVERY == 0:
+                value = loss.item()
+                check(value, number, recipe)
+                report(number, seen, value)
+            seen += len(y)
+    return outputs
 
 
 @torch.inference_mode()
-def predict(model, images, batch_size=1000):
-    """Log-probabilities of all images: (N, 28, 28) uint8 -> (N, 10)."""
+def evaluate(model, images, labels, batch_size=1000):
+    """Evaluate on uint8 images (N, 28, 28) and labels (N,) on the model's device."""
     model.eval()
-    return torch.cat([model(scaled(part)) for part in images.split(batch_size)])
+    outputs = torch.cat([model(scaled(part)) for part in images.split(batch_size)])  # (N, 10)
+    predictions = outputs.argmax(1)
+    loss = float(F.nll_loss(outputs, labels))
+    return Evaluation(loss, predictions.cpu(), confusion_matrix(labels, predictions))
 
 
-def evaluate(model, images, labels):
-    """The Evaluation of a model on images (N, 28, 28) uint8 with labels (N,)."""
-    log_probability = predict(model, images)
-    loss = F.nll_loss(log_probability, labels).item()
-    return Evaluation(loss, confusion_matrix(labels, log_probability.argmax(1)).cpu())
-
-
-def train(model, data, recipe, seed, *, done=0, optimizer_state=None):
-    """Train `model` in place on `data` (both on the same device); yields an Epoch after each.
-
-    The order of the images depends on the seed and the epoch alone, so training that is taken up
-    after `done` epochs with the stored optimizer_state goes on as if it had never stopped.
-    Raises TrainingDiverged at the end of an epoch whose loss is not finite; the model is then as
-    that epoch left it.
-    """
-    optimizer = _optimizer(model, recipe)
-    if optimizer_state is not None:
-        optimizer.load_state_dict(optimizer_state)
-    n_batches = -(-len(data.train_labels) // recipe.batch_size)
-    for number in range(done + 1, recipe.epochs + 1):
-        model.train()
-        # seed and epoch in separate parts of the generator's 64 bits
-        generator = torch.Generator().manual_seed((seed + 1 << 24) + number)
-        order = torch.randperm(len(data.train_labels), generator=generator)
-        order = order.to(data.train_labels.device)
-        images, labels = data.train_images[order], data.train_labels[order]
-        losses = torch.empty(n_batches, device=labels.device)
-        correct = torch.zeros((), dtype=torch.long, device=labels.device)
-        batches = zip(images.split(recipe.batch_size), labels.split(recipe.batch_size), strict=True)
-        for step, (x, y) in enumerate(batches):
-            if recipe.one_cycle:
-                _set_rate(optimizer, recipe, (number - 1 + step / n_batches) / recipe.epochs)
-            x = scaled(x)
-            if recipe.distortion:
-                x = distort(x, recipe.distortion, generator)
-            log_probability = model(x)
-            loss = (
-                F.cross_entropy(log_probability, y, label_smoothing=recipe.label_smoothing)
-                if recipe.label_smoothing
-                else F.nll_loss(log_probability, y)
-            )
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses[step] = loss.detach()
-            correct += (log_probability.detach().argmax(1) == y).sum()
-        losses = losses.cpu()
-        if not losses.isfinite().all():
-            raise TrainingDiverged(
-                f"the loss is not a number in epoch {number}; choose a smaller learning rate than "
-                f"{recipe.learning_rate}"
-            )
-        yield Epoch(
-            number,
-            losses,
-            float(losses.mean()),
-            100 * int(correct) / len(labels),
-            evaluate(model, data.test_images, data.test_labels),
-            optimizer.state_dict,
+def check(loss, epoch, recipe):
+    """Raise TrainingDiverged unless the loss is a finite number."""
+    if not math.isfinite(loss):
+        raise TrainingDiverged(
+            f"The loss became {loss} in epoch {epoch}: the learning rate {recipe.lr:g} is too "
+            "large; try a tenth of it."
         )
-
-
-def with_options(recipe, **options):
-    """The recipe with those options that are not None."""
-    return replace(recipe, **{name: value for name, value in options.items() if value is not None})
-
-
-def _optimizer(model, recipe):
-    if recipe.one_cycle:
-        betas = (recipe.momentum, 0.99)
-        return torch.optim.AdamW(
-            model.parameters(), recipe.learning_rate, betas, weight_decay=recipe.weight_decay
-        )
-    return torch.optim.SGD(model.parameters(), recipe.learning_rate, recipe.momentum)
-
-
-def _set_rate(optimizer, recipe, progress, rise=0.2):
-    """A straight rise over the first `rise` of the training, then a straight fall to 0."""
-    part = progress / rise if progress < rise else (1 - progress) / (1 - rise)
-    for group in optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * max(part, 0.01)
