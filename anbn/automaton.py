@@ -53,8 +53,8 @@ class Machine:
         return f"{state}\n{' or '.join(self.predicts[state]) or 'end'}"
 
     def as_dict(self):
-        """The machine in plain lists, for JSON."""
-        centres = self.centres.tolist()
+        """The machine in plain lists, for JSON. An end that is not read has no centre (None)."""
+        centres, spread = self.centres.tolist(), self.spread.tolist()
         return {
             "start": 0,
             "longest": self.longest,
@@ -63,8 +63,8 @@ class Machine:
                     "state": state,
                     "predicts": list(self.predicts[state]),
                     "transitions": self.transitions[state],
-                    "centre": centres[state],
-                    "spread": float(self.spread[state]),
+                    "centre": centres[state] if len(self.hidden[state]) else None,
+                    "spread": spread[state] if len(self.hidden[state]) else None,
                     "visits": len(self.hidden[state]),
                 }
                 for state in range(self.n_states)

@@ -87,7 +87,7 @@ def _word(stage, change, value_spread, largest):
 
 
 def cell_table(changes):
-    """The changes as lines of text: a row per stage, a column per cell."""
+    """The changes as a list of lines of text: a row per stage, a column per cell."""
     units = sorted({change.unit for change in changes})
     names = list(dict.fromkeys(change.stage for change in changes))
     width = max(len("stage"), *map(len, names))
@@ -97,4 +97,4 @@ def cell_table(changes):
         row = [by_place[name, u] for u in units]
         parts = (f"{f'{c.mean:+.2f} +-{c.spread:.2f}  {c.word}':34}" for c in row)
         lines.append(f"{name:{width}}  " + "  ".join(parts))
-    return "\n".join(line.rstrip() for line in lines)
+    return [line.rstrip() for line in lines]

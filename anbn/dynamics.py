@@ -76,8 +76,8 @@ def srn_maps(model, symbols):
     one_network(model)
     if model.kind != "srn":
         raise ModelError("fixed points are those of an SRN; an LSTM has cell_changes")
-    U = model.U[0].detach().double().cpu()
-    drive = (model.W[0] + model.hid_bias[0]).detach().double().cpu()  # (K, H)
+    U = model.U[0].detach().cpu().double()
+    drive = (model.W[0] + model.hid_bias[0]).detach().cpu().double()  # (K, H)
 
     def named(name, w):
         def step(hidden):
@@ -101,7 +101,7 @@ def fixed_points(map, visited=None, bound=1.0):
     followed = starts
     for _ in range(300):
         followed = map(followed)
-    starts = [starts, followed] + ([] if visited is None else [visited.double().cpu()])
+    starts = [starts, followed] + ([] if visited is None else [visited.cpu().double()])
     points = _newton(map, torch.cat(starts))
     residual = (map(points) - points).abs().amax(-1)
     keep = (residual < RESIDUAL) & (points.abs().amax(-1) <= bound)

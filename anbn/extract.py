@@ -51,7 +51,7 @@ def extract(model, language, longest=None):
     if not isinstance(language, CountingLanguage):
         longest = min(longest, len(texts[-1]))
     told, hidden = ask(model, language, texts)
-    start = model.start(1).hidden[0, 0].detach().double().cpu()
+    start = model.start(1).hidden[0, 0].detach().cpu().double()
     tree = PrefixTree(texts[0][0], start)  # before a string its first symbol is certain
     for text, labels, states in zip(texts, told, hidden, strict=True):
         if isinstance(language, CountingLanguage):
@@ -208,7 +208,7 @@ def ask(model, language, texts):
         probability = activity.probability[0].cpu()
         favourite = probability.argmax(-1).tolist()
         above = (probability > CHOICE).tolist()
-        states = activity.hidden[0].double().cpu()
+        states = activity.hidden[0].cpu().double()
         for b, text in enumerate(some):
             told = []
             for t, legal in enumerate(legal_next(language, text)):

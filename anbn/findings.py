@@ -65,7 +65,7 @@ def findings(model, language, first_failing_n, n_most):
     Raises ModelError if the model holds several networks.
     """
     stream, activity = visited_states(model, language)
-    values = (activity.hidden if activity.cell is None else activity.cell)[0].double().cpu()
+    values = (activity.hidden if activity.cell is None else activity.cell)[0].cpu().double()
     carriers = {
         letter: _carriers(values, stream, language, k) for k, letter in enumerate(language.symbols)
     }
@@ -126,7 +126,7 @@ def _failure(model, language, n, carriers):
     """The Failure on the string of n, which is known to have a wrong step."""
     stream = language.strings(torch.tensor([n])).to(model.U.device)
     activity = model(stream.inputs)
-    values = (activity.hidden if activity.cell is None else activity.cell)[0, 0].double().cpu()
+    values = (activity.hidden if activity.cell is None else activity.cell)[0, 0].cpu().double()
     predicted = activity.logits[0, 0].argmax(-1).cpu()
     targets, inputs = stream.targets[0].cpu(), stream.inputs[0].cpu()
     wrong = (stream.deterministic[0].cpu() & (predicted != targets)).nonzero()[:, 0]

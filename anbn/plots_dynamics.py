@@ -79,8 +79,8 @@ def phase_portraits(model, language, title, longest=None):
         raise ModelError("a phase portrait needs a plane: the network has one hidden unit")
     maps = srn_maps(model, language.symbols)
     stream, activity = visited_states(model, language, longest)
-    hidden = activity.hidden[0].detach().double().cpu()  # (B, T, H)
-    start = model.start(1).hidden[0].detach().double().cpu()  # (1, H)
+    hidden = activity.hidden[0].detach().cpu().double()  # (B, T, H)
+    start = model.start(1).hidden[0].detach().cpu().double()  # (1, H)
     before = torch.cat([start[None].expand(len(hidden), -1, -1), hidden[:, :-1]], 1)
     valid, inputs = stream.valid.cpu(), stream.inputs.cpu()
     shown = valid
@@ -141,7 +141,7 @@ def _draw_boundaries(ax, model, symbols, plane):
     """Lines where the most probable next symbol changes, and its name in each region."""
     x, y = (np.linspace(low, high, 300) for low, high in plane.limits)
     points = torch.from_numpy(np.stack(np.meshgrid(x, y), -1))
-    V, bias = model.V[0].detach().double().cpu(), model.out_bias[0].detach().double().cpu()
+    V, bias = model.V[0].detach().cpu().double(), model.out_bias[0].detach().cpu().double()
     best = (plane.lift(points) @ V + bias).argmax(-1).numpy()
     for k in np.unique(best):
         here = best == k

@@ -64,7 +64,7 @@ def counting_rates(model, language):
     Raises ModelError for another kind of model.
     """
     read_a, read_b = srn_maps(model, language.symbols)[:2]
-    exact = model.select(0).double()  # distances far below the states themselves matter
+    exact = model.select(0).cpu().double()  # distances far below the states themselves matter
     stream, activity = visited_states(exact, language)
     hidden = activity.hidden[0].cpu()  # (B, T, H)
     last_a = hidden[-1, language.length - 1]

@@ -210,7 +210,7 @@ def test_legal_texts():
 def test_json_and_dot_hold_the_whole_machine():
     language = ReberLanguage()
     machine = extract(reber_network(language), language)
-    stored = json.loads(json.dumps(machine.as_dict()))
+    stored = json.loads(json.dumps(machine.as_dict(), allow_nan=False))
     ways = {
         (row["state"], symbol, to)
         for row in stored["states"]

@@ -48,7 +48,7 @@ def test_cell_that_counts_groups_moves_unevenly_but_never_back():
 
 
 def test_cell_table_and_its_refusal():
-    lines = cell_table(cell_changes(handset_trace("anbn"))).splitlines()
+    lines = cell_table(cell_changes(handset_trace("anbn")))
     assert lines[0].split("  ")[0] == "stage"
     (reading,) = (line for line in lines if line.startswith("reading A"))
     assert "+1.00 +-0.00  counts up" in reading
