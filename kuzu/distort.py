@@ -27,7 +27,8 @@ def distort(images, distortion, generator, size=None, field=None):
 
     images: (N, 1, R, R) float. generator: a CPU torch.Generator. size: side of the result, the
     images' own if None. field: (N, C, C, 2) displacements of control points added to the random
-    ones, in half widths. Pixels from outside an image repeat its border. Returns (N, 1, size, size).
+    ones, in half widths. Pixels from outside an image repeat its border. Returns
+    (N, 1, size, size).
     """
     n = len(images)
     size = size or images.shape[-1]
