@@ -30,7 +30,7 @@ FILES = {
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 KMNIST_COUNTS = (60_000, 10_000)
-KANA_COUNTS = (10_000, 5_000)
+KANA_COUNTS = (20_000, 4_000)
 SERVER = "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"
 PATIENCE = 4  # seconds to wait for the server's first answer
 

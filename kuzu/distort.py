@@ -44,8 +44,9 @@ def distort(images, distortion, generator, size=None, field=None):
     return F.grid_sample(images, grid.to(images.device), padding_mode="border", align_corners=False)
 
 
-def affine_grid(n, size, distortion, generator):
-    """Sampling positions (n, size, size, 2) of n random affine maps of the square [-1, 1]^2."""
+def affine_grid(n, size, distortion, generator, align_corners=False):
+    """Sampling positions (n, size, size, 2) of n random affine maps of the square [-1, 1]^2:
+    for the centres of size x size pixels or, with align_corners, for points up to its border."""
 
     def uniform(columns, largest):
         return (torch.rand(n, columns, generator=generator) * 2 - 1) * largest
@@ -60,5 +61,5 @@ def affine_grid(n, size, distortion, generator):
     slanted[:, 0, 1] = slant[:, 0]
     linear = turned @ slanted * scale[:, None, :]  # (N, 2, 2)
     return F.affine_grid(
-        torch.cat((linear, shift[:, :, None]), 2), (n, 1, size, size), align_corners=False
+        torch.cat((linear, shift[:, :, None]), 2), (n, 1, size, size), align_corners
     )

@@ -13,17 +13,16 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from .distort import Distortion, distort
+from .distort import Distortion, affine_grid, distort
 
 KANA = "おきすつなはまやれを"
 ROMAJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
-PEN_WIDTHS = (0, 1, 2, 3, 4)  # pixels added around each stroke of a 64-pixel drawing
-HANDS = 6  # shapes per character
-HAND_STRENGTH = 0.16  # how far a hand bends a character's control points, in half widths
-VARIATION = Distortion(turn=0.15, slant=0.3, scale=0.15, shift=0.12, elastic=0.05, control_points=5)
+PEN_WIDTHS = (0, 1, 2)  # pixels added around each stroke of a 64-pixel drawing
+HANDS = 40  # shapes per character: what a linear network cannot hold
+HAND = Distortion(turn=0.5, slant=0.4, scale=0.25, shift=0.12, elastic=0.12)  # between hands
+VARIATION = Distortion(turn=0.06, slant=0.1, scale=0.06, shift=0.06, elastic=0.06)  # within a hand
 NOISE = 0.08  # standard deviation of the paper's grain, in units of full white
-STROKES = 1  # strays: short strokes of neighbouring characters at the border
 
 
 class FontMissing(ValueError):
@@ -49,7 +48,7 @@ def glyphs(resolution=64):
     """Each character in each pen width: (10, pen widths, resolution, resolution) float, 0 to 1."""
     from PIL import Image, ImageDraw, ImageFont
 
-    font = ImageFont.truetype(str(font_path()), int(resolution * 0.78))
+    font = ImageFont.truetype(str(font_path()), int(resolution * 0.86))
     drawn = []
     for kana in KANA:
         for width in PEN_WIDTHS:
@@ -84,9 +83,12 @@ def draw_kana(n_images, seed=0, chunk=2000):
 
 def hand_shapes():
     """How each hand bends each character: (10, HANDS, C, C, 2) control-point displacements."""
-    c = VARIATION.control_points
+    c, n = HAND.control_points, len(KANA) * HANDS
     generator = torch.Generator().manual_seed(28)
-    return torch.randn(len(KANA), HANDS, c, c, 2, generator=generator) * HAND_STRENGTH
+    straight = affine_grid(n, c, Distortion(), generator, align_corners=True)
+    bent = affine_grid(n, c, HAND, generator, align_corners=True)
+    elastic = torch.randn(n, c, c, 2, generator=generator) * HAND.elastic
+    return (bent - straight + elastic).view(len(KANA), HANDS, c, c, 2)
 
 
 def draw(labels, characters, hands, generator):

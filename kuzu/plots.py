@@ -2,7 +2,6 @@
 
 from functools import cache
 
-import torch
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
@@ -98,14 +97,16 @@ def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
     grid = figure.subplots(len(pairs), 2 + n_misread, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
+    right = labels == predictions
     for row, pair in zip(grid, pairs, strict=True):
-        right = labels == predictions
-        shown = [
-            samples(images, right & (labels == pair.target), 1),
-            samples(images, right & (labels == pair.predicted), 1),
-            samples(images, (labels == pair.target) & (predictions == pair.predicted), n_misread),
-        ]
-        for axes, image in zip(row, torch.cat(shown), strict=False):
+        target_read_right = images[right & (labels == pair.target)]
+        predicted_read_right = images[right & (labels == pair.predicted)]
+        misread = images[(labels == pair.target) & (predictions == pair.predicted)]
+        for axes, image in (
+            *zip(row[:1], target_read_right, strict=False),
+            *zip(row[1:2], predicted_read_right, strict=False),
+            *zip(row[2:], misread, strict=False),
+        ):
             axes.imshow(image, cmap="gray", vmin=0, vmax=255)
         row[0].text(
             -0.12,
@@ -124,12 +125,6 @@ def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
         axes.set_title(heading, fontsize=9)
     figure.suptitle(title, fontsize=10)
     return figure
-
-
-def samples(images, chosen, n):
-    """The first n images (n, 28, 28) where `chosen` (N,) is true; black ones if there are fewer."""
-    found = images[chosen][:n]
-    return torch.cat((found, torch.zeros(n - len(found), 28, 28, dtype=images.dtype)))
 
 
 def weight_images(model, title):

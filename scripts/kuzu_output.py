@@ -189,7 +189,7 @@ class Output:
         save(plots.confusion_heatmap(confusion, f"{every}\n{title}"), "confusion.png")
         histories = [history for *_, history in self.networks]
         save(plots.learning_curves(histories, f"{every}\n{title}"), "learning_curves.png")
-        pairs = most_confused(test.confusion, 8)
+        pairs = most_confused(test.confusion)
         if pairs:
             gallery = plots.confused_gallery(
                 pairs,

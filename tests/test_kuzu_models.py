@@ -1,0 +1,164 @@
+"""The networks' shapes and sizes, the confusion matrix, the train loop's promises."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from kuzu.confusion import class_accuracy, confusion_matrix, most_confused
+from kuzu.data import load_kana
+from kuzu.models import build, count_parameters, scaled
+from kuzu.train import CLASSIC, TrainingDiverged, evaluate, seeded, train
+
+SHORT = replace(CLASSIC, epochs=3)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_kana(300, 100)
+
+
+@pytest.mark.parametrize(("net", "parameters"), [("lin", 7850), ("full", 79510), ("conv", 103856)])
+def test_shapes_and_parameter_counts(net, parameters):
+    model = build(net)
+    rows, total = count_parameters(model)
+    assert total == parameters == sum(count for *_, count in rows)
+    assert total == sum(p.numel() for p in model.parameters())
+    output = model(torch.rand(7, 28, 28))  # (N, 10)
+    assert output.shape == (7, 10)
+    assert torch.allclose(output.exp().sum(1), torch.ones(7))
+
+
+def test_hidden_units_of_the_full_network():
+    assert count_parameters(build("full", 17))[1] == 785 * 17 + 18 * 10
+
+
+def test_conv_equals_the_textbook_network():
+    """ReLU before pooling, images in rows of channels: as a textbook writes NetConv."""
+    model = build("conv", generator=seeded(3))
+    textbook = nn.Sequential(
+        *(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(1024, 50), nn.ReLU(), nn.Linear(50, 10), nn.LogSoftmax(1)),
+    )
+    textbook.load_state_dict(
+        dict(zip(textbook.state_dict(), model.state_dict().values(), strict=True))
+    )
+    images = torch.rand(5, 28, 28, generator=seeded(4)) * 2 - 1
+    labels = torch.arange(5)
+    outputs = model(images), textbook(images[:, None])
+    assert torch.allclose(*outputs, atol=1e-5)
+    for output in outputs:
+        F.nll_loss(output, labels).backward()
+    for ours, theirs in zip(model.parameters(), textbook.parameters(), strict=True):
+        assert torch.allclose(ours.grad, theirs.grad, atol=1e-5)
+
+
+def test_initial_weights_are_distributed_as_pytorchs():
+    for ours, theirs in zip(
+        build("conv", generator=seeded(0)).parameters(), build_by_default(), strict=True
+    ):
+        assert ours.abs().max().item() == pytest.approx(theirs.abs().max().item(), rel=0.25)
+        if ours.numel() > 500:
+            assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.1)
+
+
+def build_by_default():
+    layers = nn.Conv2d(1, 32, 5), nn.Conv2d(32, 64, 5), nn.Linear(1024, 50), nn.Linear(50, 10)
+    return [parameter for layer in layers for parameter in layer.parameters()]
+
+
+def test_scaled_images_span_minus_one_to_one():
+    assert scaled(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [-1, 1]
+
+
+def test_confusion_matrix_equals_a_naive_count():
+    rng = random.Random(5)
+    targets = [rng.randrange(10) for _ in range(500)]
+    predictions = [rng.randrange(10) for _ in range(500)]
+    naive = [[0] * 10 for _ in range(10)]
+    for target, predicted in zip(targets, predictions, strict=True):
+        naive[target][predicted] += 1
+    matrix = confusion_matrix(torch.tensor(targets), torch.tensor(predictions))
+    assert matrix.tolist() == naive
+    shares = [naive[i][i] / sum(naive[i]) for i in range(10)]
+    assert class_accuracy(matrix).tolist() == pytest.approx(shares)
+    wrong = sorted(
+        ((naive[i][j], i, j) for i in range(10) for j in range(10) if i != j), reverse=True
+    )
+    pairs = most_confused(matrix, 10)
+    assert [pair.count for pair in pairs] == [count for count, *_ in wrong[:10]]
+    for pair in pairs:
+        assert naive[pair.target][pair.predicted] == pair.count
+        assert pair.share == pytest.approx(pair.count / sum(naive[pair.target]))
+
+
+def test_a_perfect_matrix_has_no_confused_pairs():
+    assert most_confused(torch.eye(10, dtype=torch.int64)) == []
+
+
+def test_training_equals_a_plain_loop(data):
+    """The train loop against torch.optim.SGD over batches taken by hand."""
+    model = build("full", 20, seeded(1))
+    plain = build("full", 20, seeded(1))
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.01, momentum=0.5)
+    for number in (1, 2):
+        order = torch.randperm(300, generator=seeded(1, number))
+        total, right = 0.0, 0
+        for batch in order.split(64):
+            output = plain(data.train_images[batch].float() / 127.5 - 1)
+            labels = data.train_labels[batch]
+            loss = F.nll_loss(output, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(batch)
+            right += int((output.argmax(1) == labels).sum())
+    *_, last = train(model, data, replace(CLASSIC, epochs=2), seed=1)
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+    assert last.train_loss == pytest.approx(total / 300, rel=1e-4)
+    assert last.train_accuracy == pytest.approx(right / 300, abs=0.004)
+
+
+@pytest.mark.parametrize("net", ["lin", "conv"])
+def test_same_seed_same_network_other_seed_another(data, net):
+    def trained(seed):
+        model = build(net, generator=seeded(seed))
+        list(train(model, data, replace(CLASSIC, epochs=1), seed))
+        return model.output.weight
+
+    assert torch.equal(trained(0), trained(0))
+    assert not torch.allclose(trained(0), trained(1))
+
+
+@pytest.mark.parametrize("net", ["full", "conv"])
+def test_resumed_equals_uninterrupted(data, net):
+    whole = build(net, generator=seeded(7))
+    *_, expected = train(whole, data, SHORT, seed=7)
+    model = build(net, generator=seeded(7))
+    (first,) = train(model, data, replace(SHORT, epochs=1), seed=7)
+    *_, resumed = train(model, data, SHORT, 7, 1, first.optimizer.state_dict())
+    assert resumed.number == expected.number == 3
+    assert resumed.test.loss == expected.test.loss
+    for ours, theirs in zip(model.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_huge_learning_rate_is_reported(data):
+    with pytest.raises(TrainingDiverged, match="epoch"):
+        list(train(build("lin", generator=seeded(0)), data, replace(SHORT, lr=1e38), seed=0))
+
+
+def test_evaluation_is_the_mean_over_images(data):
+    model = build("lin", generator=seeded(0))
+    whole = evaluate(model, data.test_images, data.test_labels)
+    parts = evaluate(model, data.test_images, data.test_labels, batch_size=7)
+    assert whole.loss == pytest.approx(parts.loss, rel=1e-5)
+    assert torch.equal(whole.predictions, parts.predictions)
+    right = (whole.predictions == data.test_labels).float().mean().item()
+    assert whole.accuracy == pytest.approx(right)
+    assert whole.total == 100
