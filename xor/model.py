@@ -1,0 +1,113 @@
+"""The perceptron 2-H-1, S of them side by side, and the weights that need no training."""
+
+import torch
+from torch import nn
+
+from xor.tasks import XorError
+
+PARAMETERS = ("hid_weight", "hid_bias", "out_weight", "out_bias")
+
+
+class MLP(nn.Module):
+    """S independent networks 2-H-1 whose units are all sigmoids, or all steps (1 if >= 0 else 0).
+
+    hid_weight (S, H, 2), hid_bias (S, H), out_weight (S, H), out_bias (S,). The hidden activations
+    of the last forward pass are kept in `hidden` (S, N, H).
+    """
+
+    def __init__(self, hid_weight, hid_bias, out_weight, out_bias, act="sig"):
+        super().__init__()
+        if act not in ("sig", "step"):
+            raise XorError(f"the activation is sig or step, not {act!r}")
+        self.act = act
+        self.hid_weight = nn.Parameter(hid_weight)
+        self.hid_bias = nn.Parameter(hid_bias)
+        self.out_weight = nn.Parameter(out_weight)
+        self.out_bias = nn.Parameter(out_bias)
+        self.hidden = None
+
+    @property
+    def n_networks(self):
+        return self.hid_weight.shape[0]
+
+    @property
+    def n_hidden(self):
+        return self.hid_weight.shape[1]
+
+    def activate(self, net_input):
+        return torch.sigmoid(net_input) if self.act == "sig" else (net_input >= 0).float()
+
+    def logits(self, inputs):
+        """The output units' net input (S, N) for inputs (N, 2)."""
+        x, y = inputs[:, 0, None], inputs[:, 1, None]  # (N, 1)
+        weight = self.hid_weight[:, None]  # (S, 1, H, 2)
+        net_input = weight[..., 0] * x + weight[..., 1] * y + self.hid_bias[:, None]
+        self.hidden = self.activate(net_input)  # (S, N, H)
+        return (self.hidden * self.out_weight[:, None]).sum(-1) + self.out_bias[:, None]
+
+    def forward(self, inputs):
+        """The outputs (S, N) for inputs (N, 2): P(target = 1) for sigmoids, 0 or 1 for steps."""
+        return self.activate(self.logits(inputs))
+
+    def network(self, s):
+        """Network s as a network of its own (S = 1), a copy."""
+        return self.subset(torch.tensor([s]))
+
+    def subset(self, chosen):
+        """The chosen networks (a tensor of indices or a mask over S), copied."""
+        state = [getattr(self, name).detach()[chosen].clone() for name in PARAMETERS]
+        return MLP(*state, act=self.act)
+
+
+def random_networks(seeds, n_hidden, size, init=3.0):
+    """One sigmoid network per seed; a network depends on its own seed and on no other.
+
+    Each hidden unit's dividing line passes through a random point of the square [0, size-1]^2, in a
+    random direction, so that no unit starts where it cannot tell the points apart. `init` is the
+    slope across the line. Output weights are standard normal, the output bias is 0.
+    """
+    parts = []
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(seed)
+        point = torch.rand(n_hidden, 2, generator=generator) * (size - 1)  # (H, 2)
+        angle = torch.rand(n_hidden, generator=generator) * 2 * torch.pi  # (H,)
+        weight = init * torch.stack([angle.cos(), angle.sin()], dim=1)  # (H, 2)
+        bias = -(weight * point).sum(1)  # (H,)
+        parts.append((weight, bias, torch.randn(n_hidden, generator=generator), torch.zeros(())))
+    return MLP(*(torch.stack(part) for part in zip(*parts, strict=True)))
+
+
+def units_needed(size):
+    """Hidden units of the hand-set network: the lines between the diagonals x + y = 0..2(m-1)."""
+    return 2 * (size - 1)
+
+
+def hand_set(size, n_hidden=None, act="step", scale=1.0):
+    """The network that solves the m x m checkerboard without training, m = size.
+
+    The target depends on d = x + y alone, which takes the values 0..2(m-1). Hidden unit
+    k = 1..2(m-1) fires at d >= k - 1/2: its weights are (1, 1), its bias is 1/2 - k. At diagonal d
+    exactly the first d units fire, so with output weights + - + - ... the output receives
+    1 - 1 + 1 - ... (d terms), which is 1 for odd d and 0 for even d; its bias is -1/2. Every net
+    input is at least 1/2 away from 0.
+
+    Sigmoid units need weights that saturate them: all are multiplied by `scale`. The remaining
+    units of n_hidden get weights of zero, those of the output included.
+    Raises XorError if n_hidden is too small.
+    """
+    needed = units_needed(size)
+    n_hidden = needed if n_hidden is None else n_hidden
+    if n_hidden < needed:
+        raise XorError(
+            f"the hand-set network for the {size} x {size} grid needs {needed} hidden units, "
+            f"one between each two neighbouring diagonals; --hid is {n_hidden}"
+        )
+    unit = torch.arange(1, needed + 1)
+    hid_weight = torch.zeros(1, n_hidden, 2)
+    hid_bias = torch.zeros(1, n_hidden)
+    out_weight = torch.zeros(1, n_hidden)
+    hid_weight[0, :needed] = 1.0
+    hid_bias[0, :needed] = 0.5 - unit
+    out_weight[0, :needed] = 2.0 * (unit % 2) - 1
+    parts = (hid_weight, hid_bias, out_weight, torch.tensor([-0.5]))
+    return MLP(*(scale * part for part in parts), act=act)
