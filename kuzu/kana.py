@@ -18,11 +18,12 @@ from .distort import Distortion, affine_grid, distort
 KANA = "おきすつなはまやれを"
 ROMAJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
-PEN_WIDTHS = (0, 1, 2)  # pixels added around each stroke of a 64-pixel drawing
-HANDS = 40  # shapes per character: what a linear network cannot hold
-HAND = Distortion(turn=0.5, slant=0.4, scale=0.25, shift=0.12, elastic=0.12)  # between hands
-VARIATION = Distortion(turn=0.06, slant=0.1, scale=0.06, shift=0.06, elastic=0.06)  # within a hand
-NOISE = 0.08  # standard deviation of the paper's grain, in units of full white
+PEN_WIDTHS = (0, 1, 2, 3)  # pixels added around each stroke of a 64-pixel drawing
+HANDS = 20  # shapes per character: what a linear network cannot hold
+HAND = Distortion(turn=0.8, slant=0.5, scale=0.3, shift=0.2, elastic=0.08)  # between hands
+VARIATION = Distortion(turn=0.08, slant=0.12, scale=0.08, shift=0.08)  # within a hand
+HASTE = 0.06  # mean displacement of control points: most drawings are careful, a few are not
+NOISE = 0.1  # standard deviation of the paper's grain, in units of full white
 
 
 class FontMissing(ValueError):
@@ -98,7 +99,10 @@ def draw(labels, characters, hands, generator):
     hand = torch.randint(HANDS, (n,), generator=generator)
     ink = characters[labels, pen][:, None]  # (N, 1, R, R)
     # Sampled at twice the size and averaged, so that thin strokes keep their ink.
-    fine = distort(ink, VARIATION, generator, size=56, field=hands[labels, hand])
+    haste = torch.empty(n, 1, 1, 1).exponential_(generator=generator) * HASTE
+    field = hands[labels, hand]  # (N, C, C, 2)
+    field = field + haste * torch.randn(field.shape, generator=generator)
+    fine = distort(ink, VARIATION, generator, size=56, field=field)
     ink = F.avg_pool2d(fine, 2)[:, 0]  # (N, 28, 28)
     ink = ink + NOISE * torch.randn(ink.shape, generator=generator)
     return (ink.clamp(0, 1) * 255).round().to(torch.uint8)

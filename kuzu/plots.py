@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import torch
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
@@ -93,67 +94,82 @@ def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
 
     pairs: as most_confused gives them. images (N, 28, 28), labels (N,), predictions (N,).
     """
-    figure = Figure(figsize=(9, 1.0 * len(pairs) + 1.0), layout="constrained")
-    grid = figure.subplots(len(pairs), 2 + n_misread, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
+    columns = 2 + n_misread
+    blank = torch.full((28, 28), float("nan"))
+    shown = []
     right = labels == predictions
-    for row, pair in zip(grid, pairs, strict=True):
-        target_read_right = images[right & (labels == pair.target)]
-        predicted_read_right = images[right & (labels == pair.predicted)]
-        misread = images[(labels == pair.target) & (predictions == pair.predicted)]
-        for axes, image in (
-            *zip(row[:1], target_read_right, strict=False),
-            *zip(row[1:2], predicted_read_right, strict=False),
-            *zip(row[2:], misread, strict=False),
-        ):
-            axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-        row[0].text(
-            -0.12,
-            0.5,
+    for pair in pairs:
+        target = images[right & (labels == pair.target)][:1]
+        other = images[right & (labels == pair.predicted)][:1]
+        misread = images[(labels == pair.target) & (predictions == pair.predicted)][:n_misread]
+        for part, places in ((target, 1), (other, 1), (misread, n_misread)):
+            shown += [*part.float(), *[blank] * (places - len(part))]
+    figure = Figure(figsize=(8.5, 0.9 * len(pairs) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(mosaic(torch.stack(shown), columns), cmap="gray", vmin=0, vmax=255)
+    axes.set_yticks(
+        [30 * row + 14 for row in range(len(pairs))],
+        [
             f"{class_name(pair.target)} → {class_name(pair.predicted)}\n"
-            f"{pair.count} ({pair.share:.1%})",
+            f"{pair.count} ({pair.share:.1%})"
+            for pair in pairs
+        ],
+        font=kana_font(),
+        fontsize=11,
+    )
+    headings = ["target,\nread right", "predicted,\nread right", "target read\nas predicted"]
+    axes.set_xticks([14, 44, 74 + 15 * (n_misread - 1)], headings, fontsize=10)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def mosaic(tiles, columns, gap=2):
+    """Tiles (N, height, width) as one picture, in rows of `columns`; the gaps are NaN (white)."""
+    n, height, width = tiles.shape
+    rows = -(-n // columns)
+    tiles = torch.cat((tiles, torch.full((rows * columns - n, height, width), float("nan"))))
+    padded = torch.nn.functional.pad(tiles, (0, gap, 0, gap), value=float("nan"))
+    grid = padded.view(rows, columns, height + gap, width + gap).transpose(1, 2)
+    return grid.reshape(rows * (height + gap), columns * (width + gap))[:-gap, :-gap]
+
+
+def signed_tiles(tiles, columns, title, names, label, gap, figsize):
+    """Tiles (N, height, width) of weights, red above zero and blue below, each with its name."""
+    figure = Figure(figsize=figsize, layout="constrained")
+    axes = figure.subplots()
+    top = float(tiles.abs().max())
+    image = axes.imshow(mosaic(tiles, columns, gap), cmap="RdBu_r", vmin=-top, vmax=top)
+    height, width = (side + gap for side in tiles.shape[1:])
+    for index, name in enumerate(names):
+        row, column = divmod(index, columns)
+        axes.text(
+            column * width + (width - gap - 1) / 2,
+            row * height - 0.5 - 0.12 * gap,
+            name,
             font=kana_font(),
-            fontsize=10,
-            ha="right",
-            va="center",
-            transform=row[0].transAxes,
+            fontsize=12,
+            ha="center",
+            va="bottom",
         )
-    for axes, heading in zip(
-        grid[0], ("target,\nread right", "predicted class,\nread right", "misread"), strict=False
-    ):
-        axes.set_title(heading, fontsize=9)
-    figure.suptitle(title, fontsize=10)
+    axes.set_axis_off()
+    figure.colorbar(image, shrink=0.8).set_label(label)
+    axes.set_title(title, fontsize=10, pad=24)
     return figure
 
 
 def weight_images(model, title):
     """NetLin's weights (10, 784) as ten pictures: what speaks for a class, and what against it."""
     weights = model.output.weight.detach().cpu().view(10, 28, 28)
-    figure = Figure(figsize=(9, 4.4), layout="constrained")
-    top = float(weights.abs().max())
-    grid = figure.subplots(2, 5)
-    for index, axes in enumerate(grid.flat):
-        image = axes.imshow(weights[index], cmap="RdBu_r", vmin=-top, vmax=top)
-        axes.set_title(class_name(index), font=kana_font(), fontsize=13)
-        axes.set_axis_off()
-    bar = figure.colorbar(image, ax=grid, shrink=0.8)
-    bar.set_label("weight (red: ink here speaks for the class)")
-    figure.suptitle(title, fontsize=10)
-    return figure
+    names = [class_name(index) for index in range(10)]
+    label = "weight (red: ink here speaks for the class)"
+    return signed_tiles(weights, 5, title, names, label, gap=8, figsize=(9, 4.4))
 
 
 def first_filters(model, title):
     """NetConv's first-layer filters (32, 1, 5, 5)."""
     filters = model.conv1.weight.detach().cpu()[:, 0]
-    figure = Figure(figsize=(9, 4.8), layout="constrained")
-    top = float(filters.abs().max())
-    grid = figure.subplots(4, 8)
-    for index, axes in enumerate(grid.flat):
-        image = axes.imshow(filters[index], cmap="RdBu_r", vmin=-top, vmax=top)
-        axes.set_title(str(index + 1), fontsize=8)
-        axes.set_axis_off()
-    bar = figure.colorbar(image, ax=grid, shrink=0.8)
-    bar.set_label("weight")
-    figure.suptitle(title, fontsize=10)
-    return figure
+    names = [str(number) for number in range(1, 33)]
+    return signed_tiles(filters, 8, title, names, "weight", gap=2, figsize=(8.5, 4.8))

@@ -49,7 +49,7 @@ def kuzu(rounds):
 
     from kuzu.data import load_kana
     from kuzu.models import build
-    from kuzu.train import CLASSIC, make_optimizer, run_epoch, seeded
+    from kuzu.train import CLASSIC, Momentum, run_epoch, seeded
 
     data = load_kana(6400, 10)
     loader = image_loader(data, CLASSIC.batch_size)
@@ -60,7 +60,7 @@ def kuzu(rounds):
         plain_net = plain_network(net)
         plain_sgd = torch.optim.SGD(plain_net.parameters(), lr=CLASSIC.lr, momentum=0.5)
         model = build(net, generator=seeded(0))
-        optimizer = make_optimizer(model, CLASSIC)
+        optimizer = Momentum(model, CLASSIC)
 
         def baseline(net=plain_net, optimizer=plain_sgd):
             for images, labels in loader:

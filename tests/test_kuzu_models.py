@@ -61,9 +61,11 @@ def test_initial_weights_are_distributed_as_pytorchs():
     for ours, theirs in zip(
         build("conv", generator=seeded(0)).parameters(), build_by_default(), strict=True
     ):
-        assert ours.abs().max().item() == pytest.approx(theirs.abs().max().item(), rel=0.25)
         if ours.numel() > 500:
+            assert ours.abs().max().item() == pytest.approx(theirs.abs().max().item(), rel=0.05)
             assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.1)
+        else:  # the bound alone: too few numbers for their spread
+            assert ours.abs().max().item() <= 1 / 5 + 1e-6
 
 
 def build_by_default():

@@ -1,0 +1,214 @@
+"""scripts/kuzu_main.py as users run it, on a few hundred images; its bad-input lines."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import kuzu_main
+import pytest
+import torch
+from options import run
+from test_kuzu_data import NAMES, idx
+
+from kuzu.data import load_kana
+
+ROOT = Path(__file__).parent.parent
+MATRIX_ROW = re.compile(r"^ ?\[+( *\d+\.){10}\]+$")
+TEST_LINE = re.compile(r"^Test set: Average loss: \d+\.\d{4}, Accuracy: (\d+)/(\d+) \(\d+%\)$")
+
+
+def start(*options, cwd=ROOT):
+    line = [sys.executable, str(ROOT / "scripts" / "kuzu_main.py"), *map(str, options)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment)
+
+
+def folder_of(done):
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.splitlines()[-1].removeprefix("Run folder: "))
+
+
+def summary_of(done):
+    return json.loads((folder_of(done) / "summary.json").read_text())
+
+
+def without_times(summary):
+    for network in summary["networks"]:
+        del network["training_seconds"]
+    return summary
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """300 training and 100 test images in the official files' format."""
+    folder = tmp_path_factory.mktemp("data")
+    raw = folder / "KMNIST" / "raw"
+    raw.mkdir(parents=True)
+    drawn = load_kana(300, 100, seed=2)
+    for field, name in NAMES.items():
+        (raw / name).write_bytes(idx(getattr(drawn, field)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data_dir, tmp_path_factory):
+    """NetConv after two epochs: what was printed, and its run folder."""
+    out = tmp_path_factory.mktemp("out")
+    done = start("--net", "conv", "--epochs", 2, "--data-dir", data_dir, "--out", out)
+    return done, folder_of(done)
+
+
+def test_what_is_printed(trained):
+    done, folder = trained
+    lines = done.stdout.splitlines()
+    assert "Data: KMNIST subset (300 train / 100 test)" in lines
+    losses = [line for line in lines if line.startswith("Train Epoch")]
+    assert len(losses) == 2
+    assert re.fullmatch(r"Train Epoch: 2 \[0/300 \(0%\)\]\tLoss: \d+\.\d{6}", losses[1])
+    tests = [index for index, line in enumerate(lines) if line.startswith("Test set")]
+    assert len(tests) == 2
+    for index in tests:
+        right, total = map(int, TEST_LINE.match(lines[index]).groups())
+        matrix = [line for line in lines[index - 11 : index - 1]]
+        assert all(MATRIX_ROW.match(line) for line in matrix)
+        counts = [[float(n) for n in re.findall(r"\d+", line)] for line in matrix]
+        assert total == 100 == sum(map(sum, counts))
+        assert right == sum(counts[i][i] for i in range(10))
+        assert lines[index - 1] == ""
+    assert any("103,856" in line for line in lines)
+    assert done.stderr == ""
+
+
+def test_the_run_folder(trained):
+    _, folder = trained
+    names = {path.name for path in folder.iterdir()}
+    figures = {"confusion.png", "learning_curves.png", "confused_pairs.png", "filters.png"}
+    assert {"config.json", "metrics.csv", "summary.json", "model.pt"} | figures == names
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["parameters"] == 103856
+    assert summary["data"] == "KMNIST subset (300 train / 100 test)"
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["test_accuracy"]) == summary["mean_accuracy"]
+    saved = torch.load(folder / "model.pt", weights_only=True)
+    assert sum(tensor.numel() for tensor in saved["model"].values()) == 103856
+
+
+def test_eval_only_repeats_the_test_line_and_matrix(trained, data_dir, tmp_path):
+    done, folder = trained
+    again = start(
+        *("--checkpoint", folder / "model.pt", "--eval_only"),
+        *("--data_dir", data_dir, "--out", tmp_path),
+    )
+    folder_of(again)
+    shown = [
+        line for line in again.stdout.splitlines() if line.startswith((" [", "[[", "Test set"))
+    ]
+    before = [
+        line for line in done.stdout.splitlines() if line.startswith((" [", "[[", "Test set"))
+    ]
+    assert len(shown) == 11
+    assert shown == before[-11:]
+
+
+def test_resume_ends_as_an_uninterrupted_run(trained, data_dir, tmp_path):
+    _, folder = trained
+    options = ("--data_dir", data_dir, "--epochs", 3, "--quiet", "--out", tmp_path)
+    resumed = start("--checkpoint", folder / "model.pt", "--resume", *options)
+    whole = start("--net", "conv", *options)
+    assert without_times(summary_of(resumed)) == without_times(summary_of(whole))
+    models = [torch.load(folder_of(d) / "model.pt", weights_only=True) for d in (resumed, whole)]
+    for name, tensor in models[0]["model"].items():
+        assert torch.equal(tensor, models[1]["model"][name])
+    metrics = [(folder_of(d) / "metrics.csv").read_text().splitlines() for d in (resumed, whole)]
+    assert len(metrics[0]) == 4
+    # Equal but for the last column, the seconds.
+    for ours, theirs in zip(*metrics, strict=True):
+        assert ours.rsplit(",", 1)[0] == theirs.rsplit(",", 1)[0]
+
+
+def test_same_seed_same_summary_and_several_seeds(data_dir, tmp_path):
+    """The coursework's own command line, twice at once as two seeds."""
+    options = ("--net", "full", "--lr", 0.01, "--mom", 0.5, "--epochs", 2, "--no_cuda")
+    options += ("--data_dir", data_dir, "--out", tmp_path)
+    one, again = (without_times(summary_of(start(*options))) for _ in range(2))
+    assert one == again
+    done = start(*options, "--seeds", 2, "--quiet")
+    both = summary_of(done)
+    assert [network["seed"] for network in both["networks"]] == [0, 1]
+    assert both["networks"][0]["accuracy"] == one["networks"][0]["accuracy"]
+    accuracies = [network["accuracy"] for network in both["networks"]]
+    assert both["mean_accuracy"] == pytest.approx(sum(accuracies) / 2)
+    assert both["std_accuracy"] == pytest.approx(abs(accuracies[0] - accuracies[1]) / 2**0.5)
+    assert sum(map(sum, both["confusion"])) == 200
+    assert "Train Epoch" not in done.stdout
+    assert {"model_s0.pt", "model_s1.pt"} <= {path.name for path in folder_of(done).iterdir()}
+
+
+NO_CUDA = not torch.cuda.is_available()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--epochs", 0), "--epochs"),
+        (("--lr", -0.1), "--lr"),
+        (("--lr", "nan"), "--lr"),
+        (("--lr", "inf"), "--lr"),
+        (("--mom", "-1"), "--mom"),
+        (("--batch_size", 0), "--batch_size"),
+        (("--net", "resnet"), "--net"),
+        (("--lr", "1e38", "--net", "lin"), "learning rate"),
+        (("--out", "FILE/below"), "run folder"),
+        (("--eval_only",), "--checkpoint"),
+        (("--resume",), "--checkpoint"),
+        (("--checkpoint", "missing.pt", "--eval_only"), "missing.pt"),
+        (("--checkpoint", "FILE", "--eval_only"), "not a checkpoint"),
+        (("--checkpoint", "OTHER", "--eval_only"), "not a checkpoint of kuzu_main.py"),
+        (("--checkpoint", "CONV", "--resume", "--net", "lin"), "--net conv"),
+        (("--checkpoint", "CONV", "--resume", "--epochs", 2), "2 epochs already"),
+        (("--checkpoint", "CONV", "--resume", "--epochs", 3, "--lr", 0.5), "lr 0.01"),
+        pytest.param(
+            *(("--device", "cuda"), "no cuda"),
+            marks=pytest.mark.skipif(not NO_CUDA, reason="there is a GPU"),
+        ),
+    ],
+)
+def test_bad_input_ends_in_one_line(
+    options, message, trained, data_dir, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "FILE").write_text("no folder, no checkpoint")
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "OTHER")
+    names = {"CONV": trained[1] / "model.pt"}
+    names |= {name: tmp_path / name for name in ("FILE", "OTHER", "FILE/below")}
+    options = [names.get(option, option) for option in options]
+    line = ["kuzu_main.py", "--data_dir", data_dir, "--out", tmp_path / "out", *options]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in line])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        run(kuzu_main.main)
+    shown = capsys.readouterr()
+    done = subprocess.CompletedProcess(line, caught.value.code, shown.out, shown.err)
+    check_one_line(done, message)
+
+
+def check_one_line(done, message):
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("kuzu_main.py: error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+
+
+def test_bad_data_ends_in_one_line(data_dir, tmp_path):
+    raw = tmp_path / "KMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in NAMES.values():
+        (raw / name).write_bytes((data_dir / "KMNIST" / "raw" / name).read_bytes())
+    (raw / NAMES["train_images"]).write_bytes(b"")
+    done = start("--data_dir", tmp_path, "--out", tmp_path)
+    check_one_line(done, NAMES["train_images"])
+    assert not (tmp_path / "kuzu").exists()
