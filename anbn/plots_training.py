@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 SOLVED, UNSOLVED = "#1f77b4", "#ff7f0e"  # two of tab10
 
@@ -27,8 +27,9 @@ def learning(sequences, loss, solved, floor, title):
     if floor > 0:
         ax.axhline(floor, color="black", lw=1, ls=":", label=f"perfect predictor: {floor:.4f}")
     ax.set(xlabel="training sequences per network, in thousands", yscale="log")
-    for axis in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
-        axis(LogFormatter(minor_thresholds=(2, 1)))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_ylabel("loss (mean squared difference)")
     ax.grid(alpha=0.3, which="both")
     ax.legend(fontsize=9)
@@ -43,9 +44,10 @@ def reach(first_failing_n, n_most, trained_to, title):
     figure.set_layout_engine("constrained")
     ax = figure.add_subplot()
     ordered = np.sort(np.asarray(first_failing_n))
-    counted = np.concatenate([[1], ordered, [n_most + 1]])
-    fraction = np.concatenate([1 - np.arange(len(ordered) + 1) / len(ordered), [0.0]])
-    fraction[-1] = float((ordered > n_most).mean())
+    failing = ordered[ordered <= n_most]
+    counted = np.concatenate([[1], failing, [n_most + 1]])
+    left = len(ordered) - np.arange(len(failing) + 1)
+    fraction = np.append(left, left[-1]) / len(ordered)
     ax.step(counted, 100 * fraction, where="post", color=SOLVED, lw=1.8)
     ax.axvline(trained_to, color="black", ls=":", label=f"largest n in training: {trained_to}")
     farthest = min(n_most + 1, max(4 * trained_to, 2 * int(ordered[-1])))

@@ -76,9 +76,7 @@ class Record:
     """One reporting step."""
 
     sequences: int  # training streams per network so far
-    loss: (
-        torch.Tensor
-    )  # (S,) the coursework's, of the networks as they are now, on held-out streams
+    loss: torch.Tensor  # (S,) the coursework's, of the networks as they are, on held-out streams
     cross_entropy: torch.Tensor  # (S,) nats per symbol, mean over the streams since the last report
     learning_rate: float
     optimizer_state: Callable  # () -> dict, for a checkpoint
@@ -194,8 +192,11 @@ class _Batch(NamedTuple):
 
 
 def _mixed(seed, purpose):
-    """A generator seed for one purpose of one network: 0 its weights, c + 1 its chunk c."""
-    return (int(seed) + 1 << 32) + purpose
+    """A generator seed for one purpose of one network: 0 its weights, c + 1 its chunk c.
+
+    torch's CPU generator looks at the lowest 32 bits alone, so both must show there.
+    """
+    return (int(seed) * 1_000_003 + purpose) % 2**32
 
 
 def _losses(model, stream, undetermined_weight):

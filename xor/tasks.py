@@ -1,7 +1,7 @@
 """The points and targets: the m x m grid, coloured like a checkerboard.
 
-    m = 2 (xor):    (0, 0) -> 0    (0, 1) -> 1    (1, 0) -> 1    (1, 1) -> 0
-    m = 3 (check):  nine points, target (x + y) mod 2
+m = 2 (xor):    (0, 0) -> 0    (0, 1) -> 1    (1, 0) -> 1    (1, 1) -> 0
+m = 3 (check):  nine points, target (x + y) mod 2
 """
 
 import torch
