@@ -2,14 +2,15 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 SOLVED, UNSOLVED = "#1f77b4", "#ff7f0e"  # two of tab10
 
 
 def learning(sequences, loss, solved, floor, title):
     """The coursework loss of every network during training. sequences (R,) reporting steps,
-    loss (R, S), solved (S,) bool, floor: what a perfect predictor reaches."""
+    loss (R, S), solved (S,) bool, floor: what a perfect predictor reaches; the coursework's target
+    is not the true distribution, so that a network can come to lie below it."""
     figure = Figure(figsize=(7.5, 4.2))
     figure.set_layout_engine("constrained")
     ax = figure.add_subplot()
@@ -25,7 +26,7 @@ def learning(sequences, loss, solved, floor, title):
             label = f"{name}: {which.sum()} networks" if which.sum() != 1 else f"{name}: 1 network"
             ax.plot([], [], style, color=colour, label=label)
     if floor > 0:
-        ax.axhline(floor, color="black", lw=1, ls=":", label=f"perfect predictor: {floor:.4f}")
+        ax.axhline(floor, color="black", lw=1, ls=":", label=f"true probabilities: {floor:.4f}")
     ax.set(xlabel="training sequences per network, in thousands", yscale="log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter("{x:g}")
@@ -52,7 +53,9 @@ def reach(first_failing_n, n_most, trained_to, title):
     ax.axvline(trained_to, color="black", ls=":", label=f"largest n in training: {trained_to}")
     farthest = min(n_most + 1, max(4 * trained_to, 2 * int(ordered[-1])))
     ax.set(xscale="log", xlim=(1, farthest), ylim=(0, 103))
-    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ticks = [t for p in range(5) for t in (10**p, 2 * 10**p, 5 * 10**p) if t <= farthest]
+    ax.set_xticks(ticks, [f"{t:,}" for t in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(f"n, tried up to {n_most:,}")
     ax.set_ylabel("networks right at every string below n, %")
     ax.grid(alpha=0.3, which="both")

@@ -1,5 +1,6 @@
 """What seq_train.py says at the end of a run: figures per network, then over all of them."""
 
+from seq_failures import failure_lines, failures
 from sequences import in_words
 
 MOST_LISTED = 20  # networks with a line of their own
@@ -63,6 +64,7 @@ def summary(networks, found, losses, seconds):
             "never_failed": int((found.first_failing_n > found.n_most).sum()),
         }
         content["why"] = _why(networks, found)
+    content["not_solved"] = failures(networks, found)
     return content
 
 
@@ -131,6 +133,7 @@ def result_lines(content):
         f"Solved: {n_solved} of {total} = {n_solved / total:.0%} (95 % interval {low:.0%} to "
         f"{high:.0%}); solved is every certain symbol right in 99 % of 300 fresh streams"
     )
+    lines += failure_lines(content["not_solved"])
     if reach := content.get("first_failing_n"):
         tried = reach["tried_up_to"]
         shown = ", ".join(f"{k} {_reach(n, tried)}" for k, n in reach["quantiles"].items())
@@ -143,8 +146,11 @@ def result_lines(content):
             shown = ", ".join(f"{k} {v:.1%}" for k, v in content[name].items())
             lines.append(f"{words}, quantiles over the networks: {shown}")
     best = content["best"]
-    of = f"Best: network {best['network']}, " if total > 1 else ""
-    lines.append(f"{of}{content['why']}" if "why" in content else of.rstrip(", "))
+    if "why" in content:
+        of = f"Best: network {best['network']}, " if total > 1 else ""
+        lines.append(f"{of}{content['why']}")
+    elif total > 1:
+        lines.append(f"Best: network {best['network']}, nearest to the grammar's probabilities")
     return lines
 
 

@@ -239,4 +239,5 @@ def save_trace(folder, networks, network, traced):
     folder.save_figure(hidden_pairs(traced, title, read_out), "hidden_pairs.png")
     if model.n_hidden == 3:
         folder.save_figure(hidden_3d(traced, title), "hidden_3d.png")
-    folder.save_figure(over_time(traced, title), "over_time.png")
+    longest = max(range(len(traced.hidden)), key=traced.n_steps)
+    folder.save_figure(over_time(traced, title, longest), "over_time.png")
