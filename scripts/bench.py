@@ -79,6 +79,41 @@ def kuzu(rounds):
     torch.set_num_threads(threads)
 
 
+@part
+def xor(rounds):
+    """Epochs on the nine points of check with four sigmoid units: 1,000 networks side by side
+    against one network, nn.Sequential and torch.optim.Adam, in a plain loop. One thread each."""
+    import torch
+    from torch import nn
+
+    from xor.model import random_networks
+    from xor.tasks import grid
+    from xor.train import Recipe, train
+
+    inputs, targets = grid(3)
+    n_networks, n_epochs = 1000, 500
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    plain_net = nn.Sequential(nn.Linear(2, 4), nn.Sigmoid(), nn.Linear(4, 1), nn.Sigmoid())
+    adam = torch.optim.Adam(plain_net.parameters(), lr=0.01)
+
+    def baseline():
+        for _ in range(n_epochs):
+            adam.zero_grad()
+            nn.functional.binary_cross_entropy(plain_net(inputs)[:, 0], targets).backward()
+            adam.step()
+        return n_epochs
+
+    def ours():
+        model = random_networks(range(n_networks), 4, 3)
+        for _ in train(model, inputs, targets, Recipe(epochs=n_epochs)):
+            pass
+        return n_networks * n_epochs
+
+    yield compare("xor, networks side by side", baseline, ours, "networks x epochs", rounds)
+    torch.set_num_threads(threads)
+
+
 def image_loader(data, batch_size):
     """A DataLoader as torchvision's examples use it: every image through PIL and ToTensor."""
     from PIL import Image

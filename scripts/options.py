@@ -6,6 +6,7 @@ Exit status: 0 done, 1 trained but nothing solved, 2 bad input, 130 interrupted 
 import argparse
 import difflib
 import math
+import os
 import sys
 
 PACKAGES = ("kuzu", "xor", "anbn")
@@ -127,6 +128,10 @@ def run(main):
     program = sys.argv[0].replace("\\", "/").rsplit("/", 1)[-1]
     try:
         status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # as in `xor_main.py | head`: whoever read us has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + 13)  # what a shell reports for SIGPIPE
     except Exception as error:
         ours = type(error).__module__.split(".")[0] in PACKAGES
         if not (ours or isinstance(error, (BadInput, OSError))):

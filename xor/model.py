@@ -59,21 +59,26 @@ class MLP(nn.Module):
         return MLP(*state, act=self.act)
 
 
-def random_networks(seeds, n_hidden, size, init=3.0):
+def random_networks(seeds, n_hidden, size, init=3.0, spread=0.2):
     """One sigmoid network per seed; a network depends on its own seed and on no other.
 
-    Each hidden unit's dividing line passes through a random point of the square [0, size-1]^2, in a
-    random direction, so that no unit starts where it cannot tell the points apart. `init` is the
-    slope across the line. Output weights are standard normal, the output bias is 0.
+    Each hidden unit's dividing line passes through a random point of the square [0, size-1]^2, so
+    that no unit starts where it cannot tell the points apart. Its steepest direction is that of the
+    network, one of the four diagonals drawn at random, give or take `spread` radians (normal): the
+    lines start nearly parallel and sort themselves along it. `init` is the slope across the line.
+    Output weights are half-normal with alternating signs, the output bias is 0.
     """
     parts = []
+    signs = 1 - 2 * (torch.arange(n_hidden) % 2)  # + - + - (H,)
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
+        diagonal = (torch.randint(4, (), generator=generator) + 0.5) * torch.pi / 2
+        angle = diagonal + spread * torch.randn(n_hidden, generator=generator)  # (H,)
         point = torch.rand(n_hidden, 2, generator=generator) * (size - 1)  # (H, 2)
-        angle = torch.rand(n_hidden, generator=generator) * 2 * torch.pi  # (H,)
         weight = init * torch.stack([angle.cos(), angle.sin()], dim=1)  # (H, 2)
         bias = -(weight * point).sum(1)  # (H,)
-        parts.append((weight, bias, torch.randn(n_hidden, generator=generator), torch.zeros(())))
+        out_weight = torch.randn(n_hidden, generator=generator).abs() * signs
+        parts.append((weight, bias, out_weight, torch.zeros(())))
     return MLP(*(torch.stack(part) for part in zip(*parts, strict=True)))
 
 

@@ -1,0 +1,228 @@
+"""Pictures of a perceptron: what each unit does over the input square, its diagram, its training.
+
+Every function takes a network with a leading axis S = 1 or plain arrays and returns a Figure.
+"""
+
+import numpy as np
+import torch
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+MARGIN = 0.5  # how far a picture reaches beyond the points
+RESOLUTION = 241  # samples per side
+ACTIVATION_MAP = "cividis"
+POSITIVE, NEGATIVE = "#d95f02", "#5e3c99"  # orange and purple, told apart by everyone
+MOST_PANELS = 24
+
+
+def figure_of(width, height, title):
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+@torch.no_grad()
+def over_square(network, size):
+    """Axis values (R,), hidden activations (H, R, R) and outputs (R, R), rows by y."""
+    axis = torch.linspace(-MARGIN, size - 1 + MARGIN, RESOLUTION)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    points = torch.stack([x.flatten(), y.flatten()], dim=1).to(network.out_bias.device)
+    output = network(points)[0].view(RESOLUTION, RESOLUTION)
+    hidden = network.hidden[0].T.reshape(-1, RESOLUTION, RESOLUTION)
+    return axis.numpy(), hidden.cpu().numpy(), output.cpu().numpy()
+
+
+def hidden_units(network, inputs, targets, title):
+    """One panel per hidden unit: activation over the input square, dividing line, the points."""
+    size = int(inputs.max().item()) + 1
+    axis, hidden, _ = over_square(network, size)
+    shown = min(len(hidden), MOST_PANELS)
+    columns = min(shown, 4 if shown in (4, 7, 8) or shown > 9 else 3)
+    rows = -(-shown // columns)
+    if shown < len(hidden):
+        title += f" (units 1 to {shown} of {len(hidden)})"
+    figure = figure_of(2.4 * columns + 1, 2.5 * rows + 1, title)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for k, panel in enumerate(panels.flat):
+        if k >= shown:
+            panel.set_axis_off()
+            continue
+        region(panel, axis, hidden[k])
+        line(panel, network, k, axis, color="white", lw=2)
+        draw_points(panel, inputs, targets)
+        panel.set_title(f"h{k + 1}", fontsize=10)
+        panel.set(xlabel="x", ylabel="y")
+    add_key(figure, panels, "activation", dividing_line=True)
+    return figure
+
+
+def output_region(network, inputs, targets, title):
+    """The output over the input square, where it changes sides, and the hidden units' lines."""
+    size = int(inputs.max().item()) + 1
+    axis, _, output = over_square(network, size)
+    figure = figure_of(5.4, 5.4, title)
+    panel = figure.subplots()
+    region(panel, axis, output)
+    for k in range(network.n_hidden):
+        line(panel, network, k, axis, color="white", lw=1.2, ls="--")
+    if output.min() < 0.5 <= output.max() and network.act == "sig":
+        panel.contour(axis, axis, output, levels=[0.5], colors="red", linewidths=1.8)
+    draw_points(panel, inputs, targets)
+    panel.set(xlabel="x", ylabel="y")
+    add_key(figure, np.array([panel]), "output", dividing_line=True, edge=network.act == "sig")
+    return figure
+
+
+def region(panel, axis, values):
+    edge = (axis[0], axis[-1], axis[0], axis[-1])
+    panel.imshow(values, origin="lower", extent=edge, cmap=ACTIVATION_MAP, vmin=0, vmax=1)
+    panel.set_xticks(np.arange(0, axis[-1] + 0.01))
+    panel.set_yticks(np.arange(0, axis[-1] + 0.01))
+
+
+def line(panel, network, k, axis, **style):
+    """The dividing line of hidden unit k, clipped to the square."""
+    a, b = network.hid_weight[0, k].tolist()
+    c = network.hid_bias[0, k].item()
+    if max(abs(a), abs(b)) < 1e-12:
+        return
+    if abs(b) >= abs(a):
+        panel.plot(axis, -(a * axis + c) / b, **style)
+    else:
+        panel.plot(-(b * axis + c) / a, axis, **style)
+    panel.set(xlim=(axis[0], axis[-1]), ylim=(axis[0], axis[-1]))
+
+
+def draw_points(panel, inputs, targets):
+    for value, style in POINTS.items():
+        x, y = inputs[targets == value].cpu().T.numpy()
+        panel.plot(x, y, ls="", **style)
+
+
+POINTS = {
+    0: dict(marker="s", ms=8, mfc="black", mec="white", mew=1.2),
+    1: dict(marker="o", ms=9, mfc="white", mec="black", mew=1.2),
+}
+
+
+def add_key(figure, panels, label, dividing_line=False, edge=False):
+    """The colour bar, and below the panels what points and lines mean."""
+    bar = ScalarMappable(cmap=ACTIVATION_MAP)
+    bar.set_clim(0, 1)
+    figure.colorbar(bar, ax=list(panels.flat), label=label, shrink=0.8)
+    handles = [Line2D([], [], ls="", label=f"target {t}", **POINTS[t]) for t in POINTS]
+    if dividing_line:
+        handles.append(Line2D([], [], color="0.75", lw=2, label="dividing line"))
+    if edge:
+        handles.append(Line2D([], [], color="red", lw=2, label="output 1/2"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+
+
+def diagram(network, title):
+    """The network drawn, every weight and bias on its edge or node, width and colour by value.
+
+    All labels between inputs and hidden units stand in one column: with the inputs at heights
+    +-a, edges cross it in steps of half the units' distance if a is chosen so.
+    """
+    n = network.n_hidden
+    weight, bias = network.hid_weight[0].tolist(), network.hid_bias[0].tolist()
+    out_weight, out_bias = network.out_weight[0].tolist(), network.out_bias.item()
+    largest = (
+        max(1e-6, *(abs(v) for pair in weight for v in pair), *map(abs, bias)),
+        max(1e-6, *map(abs, out_weight), abs(out_bias)),
+    )
+
+    figure = figure_of(8, max(3.2, 1.05 * n + 1), title)
+    panel = figure.subplots()
+    panel.set_axis_off()
+    heights = [(n - 1) / 2 - k for k in range(n)]
+    column = 0.66  # where the labels stand along an edge
+    halves = max(0, round((n - 1) / 2 - 0.5))
+    a = (halves + 0.5) / 2 * column / (1 - column)
+    a = min(a, max((n - 1) / 2, 0.6)) if n < 3 else a
+
+    def colour(value, layer):
+        strength = 0.25 + 0.75 * abs(value) / largest[layer] if value else 0.0
+        ink = to_rgb(POSITIVE if value > 0 else NEGATIVE)
+        return tuple(1 - strength * (1 - part) for part in ink)
+
+    def edge(start, end, value, along, layer):
+        width = 0.6 + 4.4 * abs(value) / largest[layer]
+        ink = colour(value, layer)
+        panel.plot(*zip(start, end, strict=True), color=ink, lw=width, zorder=1)
+        x, y = (s + along * (e - s) for s, e in zip(start, end, strict=True))
+        label(x, y, value)
+
+    def label(x, y, value, **style):
+        box = dict(boxstyle="round,pad=0.15", fc="white", ec="none", alpha=0.9)
+        text = f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+        panel.text(x, y, text, ha="center", va="center", fontsize=9, bbox=box, zorder=3, **style)
+
+    def node(x, y, name, value=None, layer=0):
+        face = "white" if value is None else colour(value, layer)
+        panel.plot(x, y, "o", ms=26, mfc=face, mec="black", mew=1.2, zorder=2)
+        dark = value is not None and abs(value) > 0.6 * largest[layer]
+        ink = "white" if dark else "black"
+        panel.text(x, y, name, ha="center", va="center", fontsize=10, color=ink, zorder=4)
+        if value is not None:
+            label(x, y - 0.36, value, style="italic")
+
+    for k, height in enumerate(heights):
+        for side, value in zip((a, -a), weight[k], strict=True):
+            edge((0, side), (2, height), value, column, 0)
+        edge((2, height), (3.6, 0), out_weight[k], 0.4, 1)
+        node(2, height, f"h{k + 1}", bias[k])
+    node(0, a, "x")
+    node(0, -a, "y")
+    node(3.6, 0, "out", out_bias, 1)
+    top = max(heights[0], a) + 0.45
+    panel.set(xlim=(-0.3, 3.9), ylim=(-top - 0.15, top))
+    handles = [
+        Line2D([], [], color=POSITIVE, lw=3, label="positive"),
+        Line2D([], [], color=NEGATIVE, lw=3, label="negative"),
+        Line2D([], [], ls="", label="width and depth: size within the layer; italics: biases"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+def learning(epochs, loss, accuracy, shown, title):
+    """Loss and accuracy by epoch: network `shown` thick, the others (at most 100) thin.
+
+    epochs (E,), loss and accuracy (E, S).
+    """
+    figure = figure_of(7, 5, title)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    others = [s for s in range(loss.shape[1]) if s != shown][:100]
+    for panel, values in ((upper, loss), (lower, accuracy)):
+        if others:
+            panel.plot(epochs, values[:, others], color="0.7", lw=0.6, alpha=0.6)
+            panel.plot([], [], color="0.7", lw=1, label=f"{len(others)} others")
+        panel.plot(epochs, values[:, shown], color="tab:blue", lw=2, label="the network shown")
+        panel.grid(alpha=0.3)
+    upper.set(yscale="log", ylabel="cross-entropy (nats)")
+    upper.legend(fontsize=9)
+    lower.set(ylabel="accuracy (%)", xlabel="epoch", ylim=(min(45, accuracy.min() - 3), 103))
+    return figure
+
+
+def epochs_to_solve(solved_at, n_networks, title):
+    """How many epochs the networks took: solved_at (solved networks,), the first epoch at 100 %."""
+    figure = figure_of(7, 3.8, title)
+    panel = figure.subplots()
+    values = np.sort(np.asarray(solved_at, dtype=float))
+    bins = np.geomspace(max(1, values[0] * 0.9), values[-1] * 1.1, 41)
+    panel.hist(values, bins, color="tab:blue", alpha=0.85)
+    for level, style in ((10, ":"), (50, "-"), (90, "--")):
+        at = np.percentile(values, level)
+        panel.axvline(at, color="black", ls=style, label=f"{level} %: {at:.0f} epochs")
+    stuck = n_networks - len(values)
+    panel.plot([], [], " ", label=f"not solved: {stuck} of {n_networks}")
+    panel.set(xscale="log", xlabel="epochs until all points are right", ylabel="networks")
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.set_ylim(top=1.45 * panel.get_ylim()[1])  # room for the legend
+    panel.legend(fontsize=9, loc="upper left", ncols=2)
+    panel.grid(alpha=0.3)
+    return figure
