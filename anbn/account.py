@@ -112,9 +112,13 @@ def _counting(findings, letter, after):
         return ""
     best, unit = carriers[0], _unit(findings)
     low, high = best.turn
+    source = findings.sources[letter]
+    taken = (
+        f", which took up the count while {source} was read," if source not in (None, "A") else ""
+    )
     return (
-        f"While {letter} is read, {unit} {best.unit} goes {_way(best)}{_per_letter(best)}; the "
-        f"output turns from {letter} to {after} where it has come to {_span(low, high)}."
+        f"While {letter} is read, {unit} {best.unit}{taken} goes {_way(best)}{_per_letter(best)}; "
+        f"the output turns from {letter} to {after} where it has come to {_span(low, high)}."
     )
 
 
@@ -193,7 +197,11 @@ def machine_account(studies, language):
     if counting and far.machine.n_states > near.machine.n_states:
         text += " Counting takes a state per count, so the number grows with n."
     if near.differs is None:
-        return text + " The smaller machine is right on every string tried."
+        text += " The smaller machine is right on every string tried"
+        # of all machines for a language, one with the fewest states is unique (Nerode 1958)
+        if not counting and near.machine.n_states == len(language.nodes):
+            text += ", and with as many states as the graph of the grammar it is that graph"
+        return text + "."
     n = near.differs.count("A")
     which = f"that of n = {n}, " if counting else ""
     no_state = counting and n > near.machine.longest and near.differs_at == n
@@ -208,7 +216,7 @@ def _share(value):
 
 
 def _number(value):
-    return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
+    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _list(parts):

@@ -51,6 +51,7 @@ class Findings:
     kind: str  # srn or lstm
     language: CountingLanguage
     carriers: dict  # letter: list of Carrier, the clearest first; empty if no unit moves
+    sources: dict  # letter after A: the one during which its clearest carrier takes up the count
     oscillates: bool  # reading A, the best carrier jumps to and fro
     rates: Rates | None  # of an SRN
     n_most: int  # the largest n tried
@@ -69,6 +70,10 @@ def findings(model, language, first_failing_n, n_most):
     carriers = {
         letter: _carriers(values, stream, language, k) for k, letter in enumerate(language.symbols)
     }
+    sources = {
+        letter: _source(values, language, k, carriers[letter])
+        for k, letter in enumerate(language.symbols[1:], start=1)
+    }
     best = carriers["A"][0].unit - 1 if carriers["A"] else None
     steps = values[-1, : language.length].diff(dim=0)
     swings = best is None or bool((steps[1:, best] * steps[:-1, best] < 0).all())
@@ -79,6 +84,7 @@ def findings(model, language, first_failing_n, n_most):
         model.kind,
         language,
         carriers,
+        sources,
         len(steps) > 1 and best is not None and swings,
         counting_rates(model, language) if model.kind == "srn" else None,
         n_most,
@@ -115,11 +121,29 @@ def _carriers(values, stream, language, k):
                 (float(last[:, u].min()), float(last[:, u].max())),
             )
         )
-    # of units that follow the count alike, the one that moves as much as any carries it
+    # of units that follow the count alike, the one that moves as much as any carries it; it must
+    # also end up in the same place for every n, for the output to turn there
     moved = value.amax(0) - value.amin(0)
     weight = (2 * moved / moved.max()).clamp(max=1)
+    if k > 0:
+        weight *= 1 - (last.amax(0) - last.amin(0)) / moved.clamp(min=MOVES)
     found.sort(key=lambda carrier: -abs(carrier.correlation) * float(weight[carrier.unit - 1]))
     return [c for c in found if c is found[0] or abs(c.correlation) >= FOLLOWS]
+
+
+def _source(values, language, k, carriers):
+    """The first letter at whose end the clearest carrier of letter k follows n; None if none."""
+    if not carriers:
+        return None
+    n = torch.arange(1, len(values) + 1)
+    for j in range(k):
+        ends = n * sum(language.multiples[: j + 1])  # (N,)
+        value = values[n - 1, ends - 1, carriers[0].unit - 1]
+        if len(value) < 3 or float(value.max() - value.min()) < MOVES:
+            continue
+        if abs(float(torch.corrcoef(torch.stack([n.double(), value]))[0, 1])) >= FOLLOWS:
+            return language.symbols[j]
+    return None
 
 
 def _failure(model, language, n, carriers):

@@ -38,6 +38,10 @@ def _gates(traced):
     width = max(len(row["stage"]) for row in rows)
     heading = "".join(f"  {f'unit {u + 1}':24}" for u in range(units))
     lines = ["Gates by stage: mean +- standard deviation, open above 2/3, closed below 1/3"]
+    if max(row["spread"] for row in rows) > 0.3:
+        lines.append("(a spread near 0.5: open at some of the steps and closed at the others)")
+    if not hasattr(traced.language, "multiples"):
+        lines.append("(a stage is a node of the graph, embedded with the outer letter after it)")
     lines.append(f"{'stage':{width}}  {'gate':11}{heading}".rstrip())
     for first in range(0, len(rows), units):
         stage, gate = rows[first]["stage"], rows[first]["gate"].replace("_", " ")
@@ -62,7 +66,7 @@ def _inside(model, language, traced, title, folder):
         }
 
     from anbn.dynamics import fixed_points, srn_maps, visited_states
-    from anbn.plots_dynamics import number_text, phase_portraits
+    from anbn.plots_dynamics import phase_portraits
     from anbn.rates import counting_rates
 
     visited = visited_states(model, language)[1].hidden[0].flatten(0, 1)
@@ -70,7 +74,7 @@ def _inside(model, language, traced, title, folder):
     for map in srn_maps(model, language.symbols):
         for point in fixed_points(map, visited):
             place = ", ".join(f"{x:.3f}" for x in point.position.tolist())
-            values = ", ".join(number_text(value) for value in point.eigenvalues.tolist())
+            values = ", ".join(_plain(value) for value in point.eigenvalues.tolist())
             lines.append(f"{map.name}: ({place})  eigenvalues {values}  {point.kind}")
             points.append(
                 {
@@ -97,6 +101,13 @@ def _inside(model, language, traced, title, folder):
             f"between neighbouring counts:  {shown[3]}, {shown[4]}, {shown[5]}",
         ]
     return lines, content
+
+
+def _plain(value):
+    """An eigenvalue in characters that every terminal has."""
+    from anbn.plots_dynamics import number_text
+
+    return number_text(value).replace("\N{MINUS SIGN}", "-")
 
 
 def _machine(model, language, title, folder):

@@ -128,10 +128,15 @@ def result_lines(content):
             f"in {content['training_seconds']:.1f} s"
         )
     lines += ["", *_table(content), ""]
+    meaning = "solved is every certain symbol right in 99 % of 300 fresh streams"
+    if total == 1:
+        lines.append(f"Solved: {'yes' if n_solved else 'no'}; {meaning}")
+        lines += failure_lines(content["not_solved"])
+        return lines + ([_capital(content["why"])] if "why" in content else [])
     low, high = content["success_rate_95"]
     lines.append(
         f"Solved: {n_solved} of {total} = {n_solved / total:.0%} (95 % interval {low:.0%} to "
-        f"{high:.0%}); solved is every certain symbol right in 99 % of 300 fresh streams"
+        f"{high:.0%}); {meaning}"
     )
     lines += failure_lines(content["not_solved"])
     if reach := content.get("first_failing_n"):
@@ -146,12 +151,13 @@ def result_lines(content):
             shown = ", ".join(f"{k} {v:.1%}" for k, v in content[name].items())
             lines.append(f"{words}, quantiles over the networks: {shown}")
     best = content["best"]
-    if "why" in content:
-        of = f"Best: network {best['network']}, " if total > 1 else ""
-        lines.append(f"{of}{content['why']}")
-    elif total > 1:
-        lines.append(f"Best: network {best['network']}, nearest to the grammar's probabilities")
+    why = content.get("why", "nearest to the grammar's probabilities")
+    lines.append(f"Best: network {best['network']}, {why}")
     return lines
+
+
+def _capital(text):
+    return text[0].upper() + text[1:]
 
 
 def _table(content):
