@@ -48,9 +48,14 @@ def _reading_a(findings):
         f"{_number(c.last)} after {n}{_per_letter(c)})"
         for c in carriers
     ]
-    follows = abs(carriers[0].correlation)
-    weak = f"; it follows the count only roughly (correlation {follows:.2f})"
-    return f"While A is read, {_list(parts)}{weak if follows < 0.8 else ''}."
+    return f"While A is read, {_list(parts)}{_roughly(carriers[0])}."
+
+
+def _roughly(carrier):
+    follows = abs(carrier.correlation)
+    return (
+        f", following the count only roughly (correlation {follows:.2f})" if follows < 0.8 else ""
+    )
 
 
 def _way(carrier):
@@ -117,8 +122,8 @@ def _counting(findings, letter, after):
         f", which took up the count while {source} was read," if source not in (None, "A") else ""
     )
     return (
-        f"While {letter} is read, {unit} {best.unit}{taken} goes {_way(best)}{_per_letter(best)}; "
-        f"the output turns from {letter} to {after} where it has come to {_span(low, high)}."
+        f"While {letter} is read, {unit} {best.unit}{taken} goes {_way(best)}{_per_letter(best)}"
+        f"{_roughly(best)}; the output turns from {letter} to {after} where it has come to {_span(low, high)}."
     )
 
 

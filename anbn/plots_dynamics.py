@@ -108,6 +108,7 @@ def phase_portraits(model, language, title, longest=None):
             _draw_point(ax, point, plane)
         ax.set(title=f"reading {map.name}", xlabel=plane.names[0], ylabel=plane.names[1])
         ax.set(xlim=plane.limits[0], ylim=plane.limits[1])
+        ax.locator_params(nbins=5)
     for ax in axes[len(maps) :]:
         ax.remove()
     _key(figure, kinds, rows, language)
