@@ -15,6 +15,7 @@ from options import BadInput, Parser, add_flag, number, run
 from seq_analysis import analyse
 from sequences import (
     add_network_options,
+    build_language,
     full_name,
     in_words,
     judge,
@@ -75,6 +76,8 @@ def find_checkpoint(args):
 
 def newest_run(args):
     """The newest run of seq_train.py under --out that agrees with the options given."""
+    if args.lang:
+        build_language(args.lang, args.embed, args.length)  # a name that is none is told at once
     runs = [path.parent for path in Path(args.out).glob("seq/*/summary.json")]
     for folder in sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True):
         try:

@@ -153,6 +153,8 @@ def _bare(content, path, args, models):
         raise BadInput(f"{path} holds no {kind}: {', '.join(map(str, extra))} is not part of one")
     named = re.fullmatch(r"(.+)_(srn|lstm)(\d+)_([\d.]+)", Path(path).stem)
     name = args.lang or (named[1] if named else None)
+    if named and name != named[1]:
+        raise BadInput(f"{path} is by its name a network for {named[1]}, not for {name}")
     if name is None:
         raise BadInput(f"the name of {path} does not say which language it is for; add --lang")
     parameters = {key: value.float()[None] for key, value in content.items()}
