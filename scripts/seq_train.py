@@ -41,7 +41,7 @@ def parse_args(argv=None):
     add_network_options(parser)
     group = parser.add_argument_group("training (the defaults depend on language and network)")
     group.add_argument("--optim", choices=("adam", "sgd"), help="the optimizer")
-    group.add_argument("--lr", type=number(float, above=0), help="learning rate")
+    group.add_argument("--lr", type=number(float, above=0, most=1e6), help="learning rate")
     group.add_argument("--mom", type=number(float, 0, most=1), help="momentum of sgd")
     group.add_argument("--init", type=number(float, above=0), help="spread of initial weights")
     group.add_argument("--batch_size", type=number(int, 1), help="sequences per update")
@@ -90,6 +90,9 @@ def new_networks(args, device):
 def resumed_networks(args, device):
     """The Networks of --resume, ready to be trained further."""
     path = Path(args.resume)
+    for name in ("optim", "lr", "mom", "init", "batch_size"):
+        if getattr(args, name) is not None:
+            raise BadInput(f"a run that is resumed keeps its own recipe: --{name} cannot be given")
     networks = unpack(newest_checkpoint(path) if path.is_dir() else path, args)
     if networks.recipe is None:
         raise BadInput(f"{path} does not say how it was trained; only our own runs can be resumed")
