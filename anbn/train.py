@@ -19,7 +19,9 @@ import torch
 
 from anbn.evaluate import coursework_loss
 from anbn.models import MODELS
+from anbn.rotated import RotatedAdam
 
+OPTIMIZERS = ("rotated", "adam", "sgd")
 CHUNK = 32  # updates whose streams are drawn together, from one generator per network
 N_REPORT = 50  # held-out streams on which a report measures the loss
 
@@ -38,10 +40,10 @@ class Recipe:
 
     n_sequences: int  # the whole training
     batch_size: int = 8  # streams per update
-    optimizer: str = "adam"  # adam or sgd
+    optimizer: str = "rotated"  # adam in the eigenbasis of the gradients; or adam; or sgd
     learning_rate: float = 0.02  # the largest; it follows a cosine down to 0
     warm_up: float = 0.02  # the part of the training in which it rises from 0
-    momentum: float = 0.9  # of sgd; Adam's first moment
+    momentum: float = 0.9  # of sgd; decay of Adam's first moment
     second_moment: float = 0.99  # Adam's; 0.99 forgets the long plateau before the count is found
     clip: float = 1.0  # largest norm of one network's gradient
     undetermined_weight: float = 1.0  # weight of steps whose next symbol is not certain
@@ -51,8 +53,9 @@ class Recipe:
     forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
 
     def __post_init__(self):
-        if self.optimizer not in ("adam", "sgd"):
-            raise RecipeError(f"unknown optimizer {self.optimizer!r}; choose adam or sgd")
+        if self.optimizer not in OPTIMIZERS:
+            names = ", ".join(OPTIMIZERS)
+            raise RecipeError(f"unknown optimizer {self.optimizer!r}; choose one of {names}")
         for name in ("n_sequences", "batch_size"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -233,7 +236,8 @@ def _optimizer(parameters, recipe):
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=recipe.learning_rate, momentum=recipe.momentum)
     betas = (recipe.momentum, recipe.second_moment)
-    return torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=betas)
+    kind = {"adam": torch.optim.Adam, "rotated": RotatedAdam}[recipe.optimizer]
+    return kind(parameters, lr=recipe.learning_rate, betas=betas)
 
 
 def with_options(recipe, **options):

@@ -40,7 +40,7 @@ def parse_args(argv=None):
     parser = Parser(description=__doc__)
     add_network_options(parser)
     group = parser.add_argument_group("training (the defaults depend on language and network)")
-    group.add_argument("--optim", choices=("adam", "sgd"), help="the optimizer")
+    group.add_argument("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
     group.add_argument("--lr", type=number(float, above=0, most=1e6), help="learning rate")
     group.add_argument("--mom", type=number(float, 0, most=1), help="momentum of sgd")
     group.add_argument("--init", type=number(float, above=0), help="spread of initial weights")
