@@ -149,6 +149,22 @@ def plain_network(net):
     return nn.Sequential(*layers[net](), nn.LogSoftmax(1))
 
 
+@part
+def anbn(rounds):
+    """Training sequences, summed over 64 networks side by side with anbn.train; the plain loop
+    (bench_anbn.py) is one network, one sequence per update, a Python step per symbol. Both run on
+    one thread, as in seq_train.py."""
+    import torch
+    from bench_anbn import N_NETWORKS, comparisons
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for name, baseline, ours in comparisons():
+        row = compare(name, baseline, ours, "sequences", rounds)
+        yield row | {"ours_per_s_and_network": row["ours_per_s"] / N_NETWORKS}
+    torch.set_num_threads(threads)
+
+
 def main(argv=None):
     parser = Parser(description=__doc__)
     parser.add_argument(
@@ -176,6 +192,8 @@ def main(argv=None):
                 f"{row['name']:44s} {row['ratio']:9.2f} x   "
                 f"({row['ours_per_s']:.4g} against {row['baseline_per_s']:.4g} {row['unit']}/s)"
             )
+            if each := row.get("ours_per_s_and_network"):
+                print(f"{'':44s} {each:9.4g} {row['unit']}/s of each network; one thread")
     if args.json:
         import json
 

@@ -20,6 +20,7 @@ from sequences import (
     in_words,
     judge,
     newest_checkpoint,
+    one_thread,
     save_trace,
     trace_of,
     unpack,
@@ -109,6 +110,7 @@ def main(argv=None):
     import torch
     from runs import RunFolder
 
+    one_thread()
     networks = unpack(path, args)
     model, language = networks.model, networks.language
     if args.network is not None and args.network > model.n_networks:

@@ -24,6 +24,7 @@ from sequences import (
     full_name,
     judge,
     newest_checkpoint,
+    one_thread,
     pack,
     save_trace,
     trace_of,
@@ -218,6 +219,7 @@ def main(argv=None):
     import torch
     from runs import RunFolder, choose_device
 
+    one_thread()
     device = choose_device(args)
     networks = resumed_networks(args, device) if args.resume else new_networks(args, device)
     name = full_name(networks.language, networks.model.kind, networks.model.n_hidden)

@@ -9,6 +9,14 @@ from options import BadInput, add_flag, number
 HELD_OUT = 1_000_000  # added to --seed for the strings that networks are judged on
 
 
+def one_thread():
+    """Keep torch to one thread: a time step is so small a product that threads wait for each other
+    longer than they work, and many times longer where something else runs on the machine."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def add_network_options(parser):
     """Add the options that say which language and which network."""
     group = parser.add_argument_group("language and network")

@@ -13,11 +13,13 @@ import pytest
 import seq_plot
 import seq_train
 import torch
+from bench_anbn import N_NETWORKS, PlainLSTM, PlainSRN, our_loop
 from options import BadInput, run
 from seq_failures import failure_lines
 
 from anbn.handset import handset
 from anbn.languages import CountingLanguage
+from anbn.models import MODELS
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 PARITY_OF_LENGTH = {  # reads anbn: after A it says A or B, after B always A: right for n = 1 alone
@@ -270,3 +272,26 @@ def test_failures_are_counted_by_kind():
     assert lines[0] == "Not solved: 7 (5 turn too late, 2 turn too early)"
     assert lines[1] == "    network 1 (seed 0): reason 1" and "2 more" in lines[-1]
     assert failure_lines([]) == []
+
+
+@pytest.mark.parametrize("kind, plain", [("srn", PlainSRN), ("lstm", PlainLSTM)])
+def test_the_plain_loop_of_the_benchmark_is_the_same_network(kind, plain):
+    model, network = MODELS[kind](3, 4, seeds=[5]), plain(3, 4)
+    weights = {name: value.detach() for name, value in model.network_state(0).items()}
+    first = network.read if kind == "srn" else network.gates
+    with torch.no_grad():
+        first.weight.copy_(torch.cat([weights["W"], weights["U"]]).T)
+        first.bias.copy_(weights["hid_bias"])
+        network.read_out.weight.copy_(weights["V"].T)
+        network.read_out.bias.copy_(weights["out_bias"])
+        if kind == "srn":
+            network.start.copy_(weights["H0"][None])
+        read = torch.tensor([0, 1, 2, 2, 1, 0, 0])
+        expected = model(read[None]).logits[0, 0]
+        found = network(torch.nn.functional.one_hot(read, 3).float())
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_the_benchmark_counts_sequences_of_all_networks():
+    work = our_loop(CountingLanguage.named("anbn", 1), "srn", 2)
+    assert work() % (N_NETWORKS * 8) == 0
