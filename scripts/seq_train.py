@@ -100,7 +100,7 @@ def resumed_networks(args, device):
     if args.epoch is not None:
         networks.recipe["n_sequences"] = round(1000 * args.epoch)
     total = networks.recipe["n_sequences"]
-    if networks.sequences >= total:
+    if total - networks.sequences < networks.recipe["batch_size"]:
         raise BadInput(
             f"{path} has already been trained on {networks.sequences:,} sequences per network; "
             "give a longer --epoch (in thousands)"
@@ -159,7 +159,7 @@ def train_networks(networks, folder, args):
         bar.close()
         if losses:
             folder.flush()
-    save_checkpoint(folder, kept, networks.sequences)
+    save_checkpoint(folder, kept, total)  # its name is that of --epoch, whole updates or not
     return losses, True
 
 

@@ -50,7 +50,8 @@ def folder_of(lines):
 def trained(tmp_path_factory):
     """A short run in a process of its own, as the coursework's command line spells it."""
     out = tmp_path_factory.mktemp("net")
-    words = ["--lang", "anbn", "--epoch", "2", "--seeds", "3", "--hid", "2", "--out_path", out]
+    words = ["--lang", "anbn", "--epoch", "2", "--seeds", "3", "--hid", "2", "--batch_size", "8"]
+    words += ["--out_path", out]
     done = subprocess.run(
         [sys.executable, SCRIPTS / "seq_train.py", *map(str, words)], capture_output=True, text=True
     )
@@ -161,7 +162,7 @@ def test_bare_state_dicts_of_both_kinds(tmp_path, capsys):
 
 def test_resume_equals_uninterrupted(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(seq_train, "CHECKPOINT_EVERY", 1000)
-    words = ("--epoch", 2, "--seeds", 2, "--quiet", "--out")
+    words = ("--epoch", 2, "--seeds", 2, "--batch_size", 8, "--quiet", "--out")
     _, lines, _ = call(seq_train, capsys, *words, tmp_path / "whole")
     whole = folder_of(lines)
     assert {path.name for path in whole.glob("*.pth")} == {"anbn_srn2_1.pth", "anbn_srn2_2.pth"}
@@ -178,7 +179,7 @@ def test_resume_equals_uninterrupted(tmp_path, capsys, monkeypatch):
 
 
 def test_ctrl_c_keeps_what_was_trained(tmp_path):
-    words = ["--seeds", "2", "--epoch", "10", "--out", str(tmp_path)]
+    words = ["--seeds", "2", "--epoch", "10", "--batch_size", "8", "--out", str(tmp_path)]
     command = [sys.executable, "-u", str(SCRIPTS / "seq_train.py"), *words]
     # a process started in the background of a shell may inherit that SIGINT is ignored
     reset = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
@@ -244,7 +245,8 @@ def test_files_that_are_no_checkpoint_for_this(tmp_path, trained, capsys):
             assert status == 2 and out == [] and len(errors) == 1 and path.name in errors[0]
     for other in (("--lang", "anbncn"), ("--hid", 5), ("--model", "lstm"), ("--length", 3)):
         for script, option in ((seq_plot, "--checkpoint"), (seq_train, "--resume")):
-            status, _, errors = call(script, capsys, option, model, *other, "--out", tmp_path)
+            words = (option, model, *other, "--out", tmp_path)
+            status, _, errors = call(script, capsys, *words)
             assert status == 2 and len(errors) == 1 and "model.pt" in errors[0]
     assert not (tmp_path / "seq").exists()
 
