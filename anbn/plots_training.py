@@ -57,7 +57,7 @@ def reach(first_failing_n, n_most, trained_to, title):
     ax.set_xticks(ticks, [f"{t:,}" for t in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(f"n, tried up to {n_most:,}")
-    ax.set_ylabel("networks right at every string below n, %")
+    ax.set_ylabel("networks right at every string up to n, %")
     ax.grid(alpha=0.3, which="both")
     ax.legend(fontsize=9)
     ax.set_title(title, fontsize=11)
