@@ -12,7 +12,7 @@ def account(findings):
     """A paragraph on a network that counts. findings: a findings.Findings."""
     sentences = [_reading_a(findings)]
     if findings.rates is not None:
-        sentences += _dynamics(findings.rates)
+        sentences += _dynamics(findings.rates, findings.language.multiples[1])
     for letter, after in _pairs(findings.language)[1:]:
         sentences.append(_counting(findings, letter, after))
     sentences += _end(findings)
@@ -68,14 +68,15 @@ def _per_letter(carrier):
     return f", by {abs(carrier.rate):.2f} \N{PLUS-MINUS SIGN} {carrier.spread:.2f} per letter"
 
 
-def _dynamics(rates):
-    """The sentences on contraction and expansion."""
+def _dynamics(rates, times):
+    """The sentences on contraction and expansion; times: letters B per A."""
     sentences = []
+    both = "one A and its B" if times == 1 else f"one A and its {times} letters B"
     if rates.measured_product is not None:
         sentences.append(
             "Measured between neighbouring counts, distances change by a factor of "
             f"{rates.measured_contraction:.2f} per A and {rates.measured_expansion:.2f} per B; "
-            f"over one A and its B that makes {rates.measured_product:.2f} (1 would treat all n "
+            f"over {both} that makes {rates.measured_product:.2f} (1 would treat all n "
             "alike)."
         )
     if rates.attractor is None:
@@ -105,7 +106,7 @@ def _dynamics(rates):
             f"by a factor of {rates.expansion:.2f} per B"
         )
         if rates.product is not None:
-            text += f"; over one A and its B the factors at these points make {rates.product:.2f}"
+            text += f"; over {both} the factors at these points make {rates.product:.2f}"
         sentences.append(text + ".")
     return sentences
 
