@@ -117,14 +117,14 @@ def _counting(findings, letter, after):
     if not carriers:
         return ""
     best, unit = carriers[0], _unit(findings)
-    low, high = best.turn
+    turn = _span(*best.turn)
     source = findings.sources[letter]
     taken = (
         f", which took up the count while {source} was read," if source not in (None, "A") else ""
     )
     return (
         f"While {letter} is read, {unit} {best.unit}{taken} goes {_way(best)}{_per_letter(best)}"
-        f"{_roughly(best)}; the output turns from {letter} to {after} where it has come to {_span(low, high)}."
+        f"{_roughly(best)}; the output turns from {letter} to {after} where it has come to {turn}."
     )
 
 
