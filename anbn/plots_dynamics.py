@@ -12,6 +12,7 @@ from anbn.dynamics import fixed_points, srn_maps, visited_states
 from anbn.languages import CountingLanguage
 from anbn.models import ModelError
 
+PANEL = 210  # points: about the side of a panel
 POINT_LOOKS = {  # kind of fixed point: marker, fill
     "stable": ("o", "black"),
     "saddle": ("X", "#d62728"),
@@ -103,9 +104,9 @@ def phase_portraits(model, language, title, longest=None):
             here = shown[b] & (inputs[b] == k)
             ends = plane.flat(torch.stack([before[b][here], hidden[b][here]], 1)).numpy()
             _draw_steps(ax, ends, colour)
-        for point in fixed_points(map, hidden[valid]):
-            kinds.add(point.kind)
-            _draw_point(ax, point, plane)
+        points = fixed_points(map, hidden[valid])
+        kinds |= {point.kind for point in points}
+        _draw_points(ax, points, plane)
         ax.set(title=f"reading {map.name}", xlabel=plane.names[0], ylabel=plane.names[1])
         ax.set(xlim=plane.limits[0], ylim=plane.limits[1])
         ax.locator_params(nbins=5)
@@ -171,25 +172,44 @@ def _draw_steps(ax, ends, colour):
         ax.plot(*ends[:, 1].T, ".", color=colour, ms=5, zorder=3)
 
 
-def _draw_point(ax, point, plane):
-    """A fixed point and its eigenvalues, written towards the middle of the panel."""
-    marker, fill = POINT_LOOKS[point.kind]
-    x, y = plane.flat(point.position).tolist()
-    ax.plot(x, y, marker, mfc=fill, mec="black", ms=9, mew=1.2, zorder=5, clip_on=False)
-    text = ", ".join(number_text(value) for value in point.eigenvalues[:2])
-    middle = [sum(limits) / 2 for limits in plane.limits]
-    towards = (-1 if x > middle[0] else 1, -1 if y > middle[1] else 1)
-    paper = {"facecolor": "white", "edgecolor": "0.6", "alpha": 0.85, "pad": 1.8, "lw": 0.5}
-    ax.annotate(
-        text,
-        (x, y),
-        xytext=(9 * towards[0], 12 * towards[1]),
-        textcoords="offset points",
-        ha="left" if towards[0] > 0 else "right",
-        va="center",
-        fontsize=9,
-        bbox=paper,
-        zorder=6,
+def _draw_points(ax, points, plane):
+    """Fixed points and their eigenvalues, written clear of each other, towards the middle."""
+    places = [plane.flat(point.position).tolist() for point in points]
+    low, high = torch.tensor(plane.limits, dtype=torch.float64).T
+    # boxes that are taken: centre x, centre y, half width, half height, in points
+    at = [(PANEL * (torch.tensor(place) - low) / (high - low)).tolist() for place in places]
+    taken = [(x, y, 6, 6) for x, y in at]
+    for point, place, (x, y) in zip(points, places, at, strict=True):
+        marker, fill = POINT_LOOKS[point.kind]
+        ax.plot(*place, marker, mfc=fill, mec="black", ms=9, mew=1.2, zorder=5, clip_on=False)
+        text = ", ".join(number_text(value) for value in point.eigenvalues[:2])
+        half = (2.6 * len(text) + 3, 8)  # about what 9 point letters take
+        side, up = (-1 if x > PANEL / 2 else 1), (-1 if y > PANEL / 2 else 1)
+        tries = [(s, up * d) for d in (12, -12, 28, -28, 44, -44) for s in (side, -side)]
+        boxes = [(x + s * (9 + half[0]), y + d, *half) for s, d in tries]
+        free = [k for k, box in enumerate(boxes) if _is_free(box, taken)] or [0]
+        taken.append(boxes[free[0]])
+        side, away = tries[free[0]]
+        paper = {"facecolor": "white", "edgecolor": "0.6", "alpha": 0.85, "pad": 1.8, "lw": 0.5}
+        ax.annotate(
+            text,
+            place,
+            xytext=(9 * side, away),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="center",
+            fontsize=9,
+            bbox=paper,
+            zorder=6,
+        )
+
+
+def _is_free(box, taken):
+    """Whether a box lies in the panel and touches none of the others."""
+    x, y, wide, high = box
+    inside = wide < x < PANEL - wide and high < y < PANEL - high
+    return inside and all(
+        abs(x - left) > wide + w or abs(y - bottom) > high + h for left, bottom, w, h in taken
     )
 
 
