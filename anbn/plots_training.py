@@ -16,7 +16,7 @@ def learning(sequences, loss, solved, floor, title):
     ax = figure.add_subplot()
     sequences, loss = np.asarray(sequences) / 1000, np.asarray(loss)
     solved = np.asarray(solved)
-    thin = {"alpha": max(0.08, min(0.9, 8 / len(solved))), "lw": 1.2}
+    thin = {"alpha": max(0.25, min(0.9, 8 / len(solved))), "lw": 1.2}
     for name, colour, style, which in (
         ("not solved", UNSOLVED, "--", ~solved),
         ("solved", SOLVED, "-", solved),
