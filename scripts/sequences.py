@@ -245,7 +245,7 @@ def save_trace(folder, networks, network, traced):
     if model.n_networks > 1:
         title += f", network {network + 1} of {model.n_networks}"
     folder.save_csv("trace.csv", rows(traced))
-    read_out = (model.V[network].detach(), model.out_bias[network].detach())
+    read_out = (model.V[network].detach().cpu(), model.out_bias[network].detach().cpu())
     folder.save_figure(hidden_pairs(traced, title, read_out), "hidden_pairs.png")
     if model.n_hidden == 3:
         folder.save_figure(hidden_3d(traced, title), "hidden_3d.png")
