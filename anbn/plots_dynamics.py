@@ -1,7 +1,7 @@
 """Phase portraits of an SRN: what each symbol does to the hidden units. Every function that draws
 a whole picture returns a Figure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -64,12 +64,24 @@ def plane_of(hidden):
     # a direction and its opposite are alike: the largest part shall be positive
     largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
     axes = axes * torch.where(largest < 0, -1, 1)
-    flat = (hidden - origin) @ axes
-    low, high = flat.amin(0), flat.amax(0)
-    margin = 0.12 * (high - low).clamp(min=0.2)
-    limits = tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
+    limits = _around((hidden - origin) @ axes)
     share = float(size[:2].square().sum() / size.square().sum().clamp(min=1e-30))
     return Plane(origin, axes, share, limits, ("principal direction 1", "principal direction 2"))
+
+
+def _around(flat):
+    """Limits around points (N, 2) of the plane."""
+    low, high = flat.amin(0), flat.amax(0)
+    margin = 0.12 * (high - low).clamp(min=0.2)
+    return tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
+
+
+def _showing(plane, hidden, points):
+    """The Plane widened so that the fixed points can be seen besides the hidden states."""
+    if len(plane.origin) == 2 or not points:
+        return plane
+    positions = torch.stack([point.position for point in points])
+    return replace(plane, limits=_around(plane.flat(torch.cat([hidden, positions]))))
 
 
 def phase_portraits(model, language, title, longest=None):
@@ -88,14 +100,15 @@ def phase_portraits(model, language, title, longest=None):
     if isinstance(language, CountingLanguage):  # the string and the first A of the next one
         last = torch.arange(1, len(hidden) + 1) * sum(language.multiples)
         shown = torch.arange(valid.shape[1]) <= last[:, None]
-    plane = plane_of(torch.cat([start, hidden[valid]]))
+    points = [fixed_points(map, hidden[valid]) for map in maps]
+    states = torch.cat([start, hidden[valid]])
+    plane = _showing(plane_of(states), states, sum(points, []))
     across = min(len(maps), 3 if len(maps) != 4 else 2)
     down = -(-len(maps) // across)
     side = 4.6 if across == 2 else 3.9
     figure = Figure(figsize=(side * across + 0.2, (side - 0.1) * down + 1.1))
     figure.set_layout_engine("constrained")
     axes = figure.subplots(down, across, squeeze=False).ravel()
-    kinds = set()
     rows = _several(language, len(hidden))
     for k, (ax, map) in enumerate(zip(axes, maps, strict=False)):
         _draw_field(ax, map, plane)
@@ -104,14 +117,13 @@ def phase_portraits(model, language, title, longest=None):
             here = shown[b] & (inputs[b] == k)
             ends = plane.flat(torch.stack([before[b][here], hidden[b][here]], 1)).numpy()
             _draw_steps(ax, ends, colour)
-        points = fixed_points(map, hidden[valid])
-        kinds |= {point.kind for point in points}
-        _draw_points(ax, points, plane)
+        _draw_points(ax, points[k], plane)
         ax.set(title=f"reading {map.name}", xlabel=plane.names[0], ylabel=plane.names[1])
         ax.set(xlim=plane.limits[0], ylim=plane.limits[1])
         ax.locator_params(nbins=5)
     for ax in axes[len(maps) :]:
         ax.remove()
+    kinds = {point.kind for some in points for point in some}
     _key(figure, kinds, rows, language)
     figure.suptitle("\n".join(filter(None, [title, plane.note])), fontsize=11)
     return figure
@@ -183,7 +195,7 @@ def _draw_points(ax, points, plane):
         marker, fill = POINT_LOOKS[point.kind]
         ax.plot(*place, marker, mfc=fill, mec="black", ms=9, mew=1.2, zorder=5, clip_on=False)
         text = ", ".join(number_text(value) for value in point.eigenvalues[:2])
-        half = (2.6 * len(text) + 3, 8)  # about what 9 point letters take
+        half = (2.9 * len(text) + 4, 8)  # about what 9 point letters take
         side, up = (-1 if x > PANEL / 2 else 1), (-1 if y > PANEL / 2 else 1)
         tries = [(s, up * d) for d in (12, -12, 28, -28, 44, -44) for s in (side, -side)]
         boxes = [(x + s * (9 + half[0]), y + d, *half) for s, d in tries]
