@@ -15,7 +15,6 @@ import seq_train
 import torch
 from bench_anbn import N_NETWORKS, PlainLSTM, PlainSRN, our_loop
 from options import BadInput, run
-from seq_failures import failure_lines
 
 from anbn.handset import handset
 from anbn.languages import CountingLanguage
@@ -262,18 +261,6 @@ def test_seq_plot_refuses_contradictions(trained):
     ):
         with pytest.raises(BadInput):
             seq_plot.main([*map(str, words), "--out", str(folder)])
-
-
-def test_failures_are_counted_by_kind():
-    some = [
-        {"network": s, "seed": s - 1, "kind": "turn too late" if s % 3 else "turn too early"}
-        | {"what": f"reason {s}"}
-        for s in range(1, 8)
-    ]
-    lines = failure_lines(some)
-    assert lines[0] == "Not solved: 7 (5 turn too late, 2 turn too early)"
-    assert lines[1] == "    network 1 (seed 0): reason 1" and "2 more" in lines[-1]
-    assert failure_lines([]) == []
 
 
 @pytest.mark.parametrize("kind, plain", [("srn", PlainSRN), ("lstm", PlainLSTM)])
