@@ -16,6 +16,10 @@ class BadInput(Exception):
     """Something the user gave cannot be used; the message says what is wrong and what to do."""
 
 
+class ProcessLost(Exception):
+    """One of the processes that share a run is gone; the message says what is kept."""
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that takes `--set_weights` and `--set-weights` alike, shows every default
     that is not None, and answers a mistake with one line on stderr and exit status 2."""
@@ -38,6 +42,8 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def error(self, message):
+        if not first_process():
+            self.exit(2)
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
 
@@ -119,6 +125,11 @@ def add_shared(parser, seeds=1, seeds_help="train this many networks with consec
     return group
 
 
+def first_process():
+    """Whether this is the only process of a run, or the first of those torchrun has started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def run(main):
     """Run a script's `main()` and end with its exit status.
 
@@ -134,8 +145,10 @@ def run(main):
         sys.exit(128 + 13)  # what a shell reports for SIGPIPE
     except Exception as error:
         ours = type(error).__module__.split(".")[0] in PACKAGES
-        if not (ours or isinstance(error, (BadInput, OSError))):
+        if not (ours or isinstance(error, (BadInput, ProcessLost, OSError))):
             raise
+        if isinstance(error, BadInput) and not first_process():
+            sys.exit(2)  # the first process says the same
         message = " ".join(str(error).split())
         print(f"{program}: error: {message}", file=sys.stderr)
         sys.exit(2)

@@ -52,14 +52,24 @@ class RunFolder:
     before training and not after it.
 
     args: the parsed options, stored as config.json. part: kuzu, xor or seq. name: says what was
-    trained, e.g. conv_classic. Raises BadInput if the folder cannot be made.
+    trained, e.g. conv_classic. processes: the Processes that share the run; rank 0 makes the
+    folder, what the others write into it has their number in front. Raises BadInput if the folder
+    cannot be made.
     """
 
-    def __init__(self, args, part, name, device):
+    def __init__(self, args, part, name, device, processes=None):
+        self.rows, self.prefix = [], ""
+        if processes is None or processes.first:
+            self._make(args, part, name, device)
+        if processes is not None:
+            self.path = Path(processes.broadcast(str(self.path) if processes.first else None))
+            if not processes.first:
+                self.path.mkdir(parents=True, exist_ok=True)  # another machine may not see it
+                self.prefix = f"process{processes.rank}_"
+
+    def _make(self, args, part, name, device):
         stamp = time.strftime("%Y%m%d-%H%M%S")
         base = Path(args.out) / part / f"{name}__s{args.seed}__{stamp}"
-        self.started = time.time()
-        self.rows = []
         for attempt in range(1, 1000):
             self.path = base if attempt == 1 else Path(f"{base}-{attempt}")
             try:
@@ -102,27 +112,28 @@ class RunFolder:
         table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
-        write_whole(self.path / name, text.getvalue())
+        self.save_text(name, text.getvalue())
 
     def save_json(self, name, content):
         """Write `content` as strict JSON; NaN and infinity become null, tensors become lists."""
-        write_whole(self.path / name, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+        self.save_text(name, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
 
     def save_model(self, state, name="model.pt"):
         """Write a checkpoint that loads with torch.load(..., weights_only=True)."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_whole(self.path / name, buffer.getvalue())
+        self.save_text(name, buffer.getvalue())
 
     def save_figure(self, figure, name):
         """Write a matplotlib figure as PNG and free it."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=120)
-        write_whole(self.path / name, buffer.getvalue())
+        self.save_text(name, buffer.getvalue())
         figure.clear()
 
     def save_text(self, name, text):
-        write_whole(self.path / name, text)
+        """Write text (or bytes), whole."""
+        write_whole(self.path / (self.prefix + name), text)
 
     def __str__(self):
         return str(self.path)

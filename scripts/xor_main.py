@@ -79,6 +79,7 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     import torch
+    from processes import Processes
     from runs import RunFolder, choose_device
     from xor_output import Output
 
@@ -87,11 +88,12 @@ def main(argv=None):
     from xor.tasks import grid
     from xor.train import Recipe, train
 
-    device = choose_device(args)
+    processes = Processes()
+    device = processes.join(choose_device(args))
     if device.type == "cpu":
         torch.set_num_threads(1)  # the tensors are too small to share
     inputs, targets = grid(args.size, device)
-    seeds = list(range(args.seed, args.seed + args.seeds))
+    seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
     if args.set_weights:
         model = hand_set(args.size, args.hid, args.act, args.scale).to(device)
         name = f"{args.act}{args.hid}_by_hand"
@@ -100,7 +102,7 @@ def main(argv=None):
         name = f"{args.act}{args.hid}"
     recipe = Recipe(args.epoch, args.hold, args.lr, args.init, args.decay, args.restarts)
     task = {2: "xor", 3: "check"}.get(args.size, f"grid{args.size}")
-    folder = RunFolder(args, "xor", f"{task}_{name}", device)
+    folder = RunFolder(args, "xor", f"{task}_{name}", device, processes)
     output = Output(args, folder, inputs, targets, seeds, recipe)
     if args.set_weights and bool((score(model, inputs, targets)[1] == 100).all()):
         return output.finish(model)  # nothing left to train
@@ -111,7 +113,13 @@ def main(argv=None):
         if output.last is None:
             raise BadInput("interrupted before the first report: nothing was trained") from None
         output.interrupted = True
-    return output.finish(model)
+    parts = processes.gather((model.cpu(), output.history))
+    if processes.lost:
+        output.finish(model)
+        processes.report_loss(folder)
+    if not processes.first:
+        return 0
+    return output.finish(output.merge(parts))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import torch
 from anbn.evaluate import quantiles, wilson
 from xor import plots
 from xor.explain import activation_table, activations, conditions, idle_units, score
-from xor.model import PARAMETERS, units_needed
+from xor.model import MLP, PARAMETERS, units_needed
+from xor.train import joined
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -17,12 +18,15 @@ class Output:
     def __init__(self, args, folder, inputs, targets, seeds, recipe):
         self.args, self.folder, self.recipe = args, folder, recipe
         self.inputs, self.targets, self.seeds = inputs, targets, seeds
-        self.epochs, self.losses, self.accuracies = [], [], []  # one entry per report
-        self.last = None  # the last Record
+        self.history = []  # the Records
         self.interrupted = False
-        points = f"{args.size} x {args.size} points"
-        how = "weights set by hand" if args.set_weights else f"{len(seeds)} trained"
-        self.title = f"{points}, {args.hid} {args.act} units, {how}"
+
+    @property
+    def title(self):
+        """What was done, over every figure."""
+        size, n = self.args.size, len(self.seeds)
+        how = "weights set by hand" if self.args.set_weights else f"{n} trained"
+        return f"{size} x {size} points, {self.args.hid} {self.args.act} units, {how}"
 
     def say(self, text=""):
         """Print unless --quiet."""
@@ -35,14 +39,29 @@ class Output:
         solved = int((record.solved_at > 0).sum())
         text = f"ep:{record.epoch:5d} loss: {loss:.4f} acc: {accuracy:.2f}"
         self.say(text if len(self.seeds) == 1 else f"{text} solved: {solved}/{len(self.seeds)}")
-        self.folder.log(epoch=record.epoch, loss=loss, accuracy=accuracy, solved=solved)
-        self.epochs.append(record.epoch)
-        self.losses.append(record.loss.cpu())
-        self.accuracies.append(record.accuracy.cpu())
-        self.last = record
+        self.history.append(record.cpu())
+
+    @property
+    def last(self):
+        """The last Record, None where nothing was trained."""
+        return self.history[-1] if self.history else None
+
+    def merge(self, parts):
+        """Take over the histories of all processes; returns the model of all their networks.
+
+        parts: (model, history) of each. Where one has ended earlier, its last Record stays.
+        """
+        models, histories = zip(*parts, strict=True)
+        if len(parts) > 1:
+            first, each = self.seeds[0], range(max(map(len, histories)))
+            self.seeds = list(range(first, first + sum(model.n_networks for model in models)))
+            self.history = [joined([h[min(e, len(h) - 1)] for h in histories]) for e in each]
+        state = [torch.cat([getattr(m, name).detach() for m in models]) for name in PARAMETERS]
+        return MLP(*state, act=models[0].act)
 
     def finish(self, model):
         """Score all networks, choose one, print and save everything; returns the exit status."""
+        self.inputs, self.targets, model = self.inputs.cpu(), self.targets.cpu(), model.cpu()
         loss, accuracy, wrong = score(model, self.inputs, self.targets)
         shown = self.choose(loss, accuracy)
         network = model.network(shown)
@@ -79,7 +98,7 @@ class Output:
         content["restarted"] = int((self.last.draws > 1).sum())
         if self.recipe.restarts:
             print(f"Drawn anew: {content['restarted']} networks, all their epochs counted")
-        solved_at = self.last.solved_at[solved & (self.last.solved_at > 0)].cpu()
+        solved_at = self.last.solved_at[solved & (self.last.solved_at > 0)]
         if len(solved_at):
             content["epochs_to_solve"] = dict(
                 zip(("10%", "50%", "90%"), quantiles(solved_at, LEVELS), strict=True)
@@ -162,11 +181,16 @@ class Output:
         folder.save_figure(plots.diagram(network, title), "network.png")
         if self.last is None:
             return
+        epochs = [record.epoch for record in self.history]
+        loss = np.stack([record.loss for record in self.history])  # (reports, S)
+        accuracy = np.stack([record.accuracy for record in self.history])
+        for record in self.history:
+            means = {"loss": record.loss.mean().item(), "accuracy": record.accuracy.mean().item()}
+            folder.log(epoch=record.epoch, **means, solved=int((record.solved_at > 0).sum()))
         folder.flush()
-        loss, accuracy = np.stack(self.losses), np.stack(self.accuracies)  # (reports, S)
-        figure = plots.learning(self.epochs, loss, accuracy, shown, title)
+        figure = plots.learning(epochs, loss, accuracy, shown, title)
         folder.save_figure(figure, "learning.png")
-        solved_at = self.last.solved_at[self.last.solved_at > 0].cpu()
+        solved_at = self.last.solved_at[self.last.solved_at > 0]
         if len(self.seeds) > 1 and len(solved_at):
             figure = plots.epochs_to_solve(solved_at, len(self.seeds), self.title)
             folder.save_figure(figure, "epochs_to_solve.png")

@@ -47,6 +47,18 @@ class Record:
     solved_at: torch.Tensor  # (S,) first epoch of the unbroken run at 100 %, -1 where there is none
     draws: torch.Tensor  # (S,) how often the network has been drawn
 
+    def cpu(self):
+        return Record(self.epoch, *(getattr(self, name).cpu() for name in FIGURES))
+
+
+FIGURES = ("loss", "accuracy", "solved_at", "draws")
+
+
+def joined(records):
+    """Records of different networks as one, at the latest of their epochs."""
+    figures = (torch.cat([getattr(record, name) for record in records]) for name in FIGURES)
+    return Record(max(record.epoch for record in records), *figures)
+
 
 def flattened(model):
     """All parameters in one tensor (S, P), P = 4 H + 1, so that an update is a few operations."""
@@ -189,6 +201,3 @@ def _report(record, running, logits, right, targets, epoch):
     new.accuracy[running.index] = 100 * right.float().mean(1)
     new.solved_at[running.index] = running.solved_at
     return new
-
-
-FIGURES = ("loss", "accuracy", "solved_at", "draws")
