@@ -150,10 +150,9 @@ class Recurrent(nn.Module):
         if inputs.dim() == 2:
             inputs = inputs.expand(self.n_networks, *inputs.shape)
         start = self.start(inputs.shape[1]) if start is None else start
-        rows = torch.cat([self.W + self.hid_bias[:, None], self.U], 1)
-        bias = self.out_bias[:, None].expand(-1, self.n_symbols, -1)
-        joined = torch.cat([rows, torch.cat([bias, self.V], 1)], 2)  # (S, K+H, rows+K)
-        logits, hidden, *rest = self._scan(joined, inputs.permute(2, 0, 1).contiguous(), start)
+        biased = self.W + repeated(self.hid_bias, self.n_symbols)
+        parts = torch.cat([biased, self.U], 1), self.V, self.out_bias
+        logits, hidden, *rest = self._scan(parts, inputs.permute(2, 0, 1).contiguous(), start)
         logits, hidden = (part.permute(1, 3, 0, 2) for part in (logits, hidden))
         if not rest:
             return Activity(hidden, logits)
@@ -184,10 +183,10 @@ class SRN(Recurrent):
 
     def start(self, n_batch):
         """The start State for n_batch sequences: hidden (S, B, H)."""
-        return State(self.H0.tanh()[:, None].expand(-1, n_batch, -1))
+        return State(repeated(self.H0.tanh(), n_batch))
 
-    def _scan(self, joined, symbols, start):
-        return SRNScan.apply(joined, symbols, start.hidden.mT)
+    def _scan(self, parts, symbols, start):
+        return SRNScan.apply(*parts, symbols, start.hidden.mT)
 
 
 class LSTM(Recurrent):
@@ -202,8 +201,14 @@ class LSTM(Recurrent):
         zero = self.U.new_zeros(self.n_networks, n_batch, self.n_hidden)
         return State(zero, zero)
 
-    def _scan(self, joined, symbols, start):
-        return LSTMScan.apply(joined, symbols, start.hidden.mT, start.cell.mT)
+    def _scan(self, parts, symbols, start):
+        return LSTMScan.apply(*parts, symbols, start.hidden.mT, start.cell.mT)
+
+
+def repeated(vectors, n):
+    """(S, X) -> (S, n, X). As a product, so that the gradient is summed over n in one order,
+    whatever S is: the sums of a broadcast are not."""
+    return vectors.new_ones(len(vectors), n, 1) @ vectors[:, None]
 
 
 MODELS = {"srn": SRN, "lstm": LSTM}

@@ -71,5 +71,8 @@ class RotatedAdam(torch.optim.Optimizer):
 
 
 def _times(matrices, vectors):
-    """(S, P, P) times (S, P)."""
+    """(S, P, P) times (S, P), one network rounded as it is among others: torch would take
+    another product for it alone."""
+    if len(matrices) == 1:
+        return _times(matrices.expand(2, -1, -1), vectors.expand(2, -1))[:1]
     return torch.bmm(matrices, vectors[..., None])[..., 0]

@@ -7,7 +7,8 @@ Autograd would record a dozen small operations per time step. Here a step is one
     joined = [ W + hid_bias   out_bias ]       (S, K+H, G+K), G = H rows for an SRN, 4H for an LSTM
              [ U              V        ]
 
-(exactly one symbol is on, so the biases can stand in the rows of the symbols). The backward loop
+(exactly one symbol is on, so the biases can stand in the rows of the symbols). The arguments are
+its parts: across = [W + hid_bias; U] (S, K+H, G), V (S, H, K), out_bias (S, K). The backward loop
 keeps only what must come one after another. Layout inside: (T, S, rows, B), so that a step is one
 contiguous block. tests/test_anbn_models.py checks both passes against torch.nn.RNN, torch.nn.LSTM
 and finite differences. Gradients flow through the logits alone.
@@ -21,18 +22,19 @@ CACHED_VALUES = 1 << 16
 
 
 class SRNScan(torch.autograd.Function):
-    """hidden_t = tanh(pre-activation_t): joined (S, K+H, H+K), symbols (T, S, B) int64,
-    start (S, H, B) -> logits (T, S, K, B), hidden (T, S, H, B)."""
+    """hidden_t = tanh(pre-activation_t): symbols (T, S, B) int64, start (S, H, B)
+    -> logits (T, S, K, B), hidden (T, S, H, B)."""
 
     @staticmethod
-    def forward(ctx, joined, symbols, start):
+    def forward(ctx, across, V, out_bias, symbols, start):
         n_hidden = start.shape[1]
-        columns, rows, across = _buffers(joined, symbols, start)
+        joined = _joined(across, V, out_bias)
+        columns, rows, transposed = _buffers(joined, symbols, start)
         hidden = columns[1:, :, -n_hidden:]
         for column, row, h in zip(columns, rows, hidden, strict=False):
-            torch.bmm(across, column, out=row)
+            torch.bmm(transposed, column, out=row)
             torch.tanh(row[:, :n_hidden], out=h)
-        torch.bmm(across, columns[-1], out=rows[-1])
+        torch.bmm(transposed, columns[-1], out=rows[-1])
         ctx.save_for_backward(joined, columns)
         ctx.mark_non_differentiable(hidden)
         return rows[1:, :, n_hidden:], hidden
@@ -51,7 +53,7 @@ class SRNScan(torch.autograd.Function):
             d_joined.baddbmm_(columns[t], d_rows[t].mT)
             d_rows[t - 1][:, :n_hidden] = aten.tanh_backward(d_hidden, hidden[t])
         d_joined.baddbmm_(columns[0], d_rows[0].mT)
-        return d_joined, None, torch.bmm(recurrent, d_rows[0])
+        return *_parts(d_joined, grad, n_hidden), None, torch.bmm(recurrent, d_rows[0])
 
 
 class LSTMScan(torch.autograd.Function):
@@ -60,15 +62,16 @@ class LSTMScan(torch.autograd.Function):
         i, f, o = sigmoid of their pre-activations, g = tanh
         cell_t = f * cell_{t-1} + i * g        hidden_t = o * tanh(cell_t)
 
-    joined (S, K+H, 4H+K) with columns in the order i, f, g, o, logits; symbols (T, S, B) int64;
-    start_hidden and start_cell (S, H, B). Returns logits (T, S, K, B), hidden (T, S, H, B), cell
-    (T, S, H, B) and gates (T, S, 4H, B).
+    across has its columns in the order i, f, g, o; symbols (T, S, B) int64; start_hidden and
+    start_cell (S, H, B). Returns logits (T, S, K, B), hidden (T, S, H, B), cell (T, S, H, B) and
+    gates (T, S, 4H, B).
     """
 
     @staticmethod
-    def forward(ctx, joined, symbols, start_hidden, start_cell):
+    def forward(ctx, across, V, out_bias, symbols, start_hidden, start_cell):
         n_hidden = start_hidden.shape[1]
-        columns, rows, across = _buffers(joined, symbols, start_hidden)
+        joined = _joined(across, V, out_bias)
+        columns, rows, transposed = _buffers(joined, symbols, start_hidden)
         hidden = columns[1:, :, -n_hidden:]
         cell = torch.cat([start_cell[None], torch.empty_like(hidden)])  # (T+1, S, H, B)
         squashed = torch.empty_like(cell[1:])  # tanh of the cell after each step
@@ -80,13 +83,13 @@ class LSTMScan(torch.autograd.Function):
         for t, (column, row, tanh_c, h) in enumerate(
             zip(columns, rows, squashed, hidden, strict=False)
         ):
-            torch.bmm(across, column, out=row)
+            torch.bmm(transposed, column, out=row)
             i_f[t].sigmoid_()
             g[t].tanh_()
             o[t].sigmoid_()
             c = torch.mul(f[t], cells[t], out=cells[t + 1]).addcmul_(i[t], g[t])
             torch.mul(o[t], torch.tanh(c, out=tanh_c), out=h)
-        torch.bmm(across, columns[-1], out=rows[-1])
+        torch.bmm(transposed, columns[-1], out=rows[-1])
         gates = rows[:-1, :, : 4 * n_hidden]
         ctx.save_for_backward(joined, columns, gates, cell, squashed)
         reported = (hidden, cell[1:], gates)
@@ -129,7 +132,25 @@ class LSTMScan(torch.autograd.Function):
                 torch.mul(from_hidden[t - first], d_hidden, out=o_rows[t][:, 0])
                 carry = d_cell * f[t - first]
         d_joined.baddbmm_(columns[0], d_rows[0].mT)
-        return d_joined, None, torch.bmm(recurrent, d_rows[0]), carry
+        return *_parts(d_joined, grad, n_hidden), None, torch.bmm(recurrent, d_rows[0]), carry
+
+
+def _joined(across, V, out_bias):
+    bias = out_bias[:, None].expand(-1, across.shape[1] - V.shape[1], -1)
+    return torch.cat([across, torch.cat([bias, V], 1)], 2)
+
+
+def _parts(d_joined, grad, n_hidden):
+    """The gradients of across, V and out_bias.
+
+    out_bias's is summed from the logits' (T, S, K, B), in float64: in the rows of the symbols its
+    rounding would depend on how far the streams of other networks make the sequences reach.
+    """
+    n_symbols = grad.shape[2]
+    n_rows = d_joined.shape[2] - n_symbols
+    exact = None if grad.device.type == "mps" else torch.float64
+    d_bias = grad.sum((0, 3), dtype=exact).to(grad.dtype)
+    return d_joined[..., :n_rows], d_joined[:, -n_hidden:, n_rows:], d_bias
 
 
 def _buffers(joined, symbols, start):
@@ -137,7 +158,7 @@ def _buffers(joined, symbols, start):
 
     columns (T+1, S, K+H, B): the one-hot symbol of each step above the hidden units before it.
     rows (T+1, S, G+K, B): pre-activations (later gates) above the logits of the step before; the
-    last row has the last logits alone, its symbol is any. across: joined with rows to receive.
+    last row has the last logits alone, its symbol is any. transposed: joined, rows to receive.
     """
     n_steps, n_networks, n_batch = symbols.shape
     columns = joined.new_zeros(n_steps + 1, n_networks, joined.shape[1], n_batch)

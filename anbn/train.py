@@ -23,6 +23,7 @@ from anbn.rotated import RotatedAdam
 
 OPTIMIZERS = ("rotated", "adam", "sgd")
 CHUNK = 32  # updates whose streams are drawn together, from one generator per network
+LARGEST_ROTATED = 300  # parameters per network: beyond, the eigenvectors take most of the time
 N_REPORT = 50  # held-out streams on which a report measures the loss
 
 
@@ -90,17 +91,25 @@ def default_recipe(language, kind, n_hidden):
 
     SRN: recurrent weights near the identity (Le, Jaitly & Hinton 2015), so that a unit keeps what
     it has counted and the gradient reaches back over a whole string. LSTM: forget gates that start
-    open (Gers et al. 2000).
+    open (Gers et al. 2000). Two units bear larger steps than three or four, of which large steps
+    lose some for good. Embedded Reber: most steps are a coin's throw, and their noise drowns the
+    one that must be recalled unless they weigh less.
     """
+    sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
+    small = sum(map(math.prod, sizes)) <= LARGEST_ROTATED
+    shared = {"optimizer": "rotated" if small else "adam"}
     counting = hasattr(language, "multiples")
     if kind == "lstm":
-        if counting:
-            return Recipe(n_sequences=24_000, forget_bias=1.0)
-        weight = 0.3 if getattr(language, "embed", False) else 1.0
-        return Recipe(n_sequences=64_000, forget_bias=1.0, undetermined_weight=weight)
+        shared["forget_bias"] = 1.0
+        if getattr(language, "embed", False):
+            return Recipe(n_sequences=24_000, undetermined_weight=0.1, **shared)
+        return Recipe(n_sequences=16_000, **shared)
+    shared["batch_size"] = 16
     if not counting:
-        return Recipe(n_sequences=32_000)
-    return Recipe(n_sequences=48_000, identity=0.9)
+        return Recipe(n_sequences=32_000, learning_rate=0.03, **shared)
+    if n_hidden <= 2:
+        return Recipe(n_sequences=48_000, learning_rate=0.05, identity=1.0, **shared)
+    return Recipe(n_sequences=64_000, identity=1.0, **shared)
 
 
 def build(language, kind, n_hidden, seeds, recipe, device="cpu"):
@@ -211,9 +220,15 @@ def _losses(model, stream, undetermined_weight):
     valid = stream.valid.permute(time_major).to(surprise.dtype)
     certain = stream.deterministic.permute(time_major)
     weight = torch.where(certain, valid, undetermined_weight * valid)
-    weighted = (surprise * weight).sum((0, 2)) / weight.sum((0, 2))
-    plain = (surprise.detach() * valid).sum((0, 2)) / valid.sum((0, 2))
+    weighted = summed(surprise * weight, (0, 2)) / summed(weight, (0, 2))
+    plain = summed(surprise.detach() * valid, (0, 2)) / summed(valid, (0, 2))
     return weighted, plain
+
+
+def summed(values, dim):
+    """The sum in float64 where there is one, so that it does not depend on the order of summation,
+    which changes with the number of networks."""
+    return values.sum(dim, dtype=torch.float32 if values.device.type == "mps" else torch.float64)
 
 
 @torch.no_grad()
@@ -226,7 +241,7 @@ def _held_out_loss(model, language):
 
 def clip_per_network(parameters, largest):
     """Scale the gradient of each network s, parameters[...].grad[s], to norm `largest` at most."""
-    squares = sum(p.grad.flatten(1).square().sum(1) for p in parameters)  # (S,)
+    squares = sum(summed(p.grad.flatten(1).square(), 1) for p in parameters).float()  # (S,)
     scale = (largest / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0)
     for p in parameters:
         p.grad.mul_(scale.view(-1, *[1] * (p.dim() - 1)))

@@ -65,21 +65,24 @@ def main(argv=None):
     args = parse_args(argv)
     import torch
     from kuzu_output import Output
+    from processes import Processes
     from runs import RunFolder, choose_device, load_checkpoint
 
     from kuzu.data import load
 
-    device = choose_device(args)
+    processes = Processes()
+    device = processes.join(choose_device(args))
+    seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
     saved = check_checkpoint(load_checkpoint(args.checkpoint), args) if args.checkpoint else None
     args.net = args.net or (saved["net"] if saved else "full")
     args.hid = args.hid or (saved["n_hidden"] if saved else 100)
     if saved:
-        args.seed = saved["seed"]
+        args.seed, seeds = saved["seed"], [saved["seed"]]
     recipe = choose_recipe(args, saved)
     if device.type == "cpu" and args.net != "conv":
         torch.set_num_threads(1)  # the small networks' products are too small to share
-    data = load(args.dataset, args.data_dir)
-    if data.note:
+    data = processes.in_turn(lambda: load(args.dataset, args.data_dir))
+    if data.note and processes.first:
         print(f"kuzu_main.py: warning: {data.note}", file=sys.stderr)
     if saved and args.resume and saved["data"] != data.title:
         raise BadInput(
@@ -88,13 +91,21 @@ def main(argv=None):
         )
     data = data.to(device)
     kind = "eval" if args.eval_only else recipe.name
-    folder = RunFolder(args, "kuzu", f"{args.net}_{kind}", device)
+    folder = RunFolder(args, "kuzu", f"{args.net}_{kind}", device, processes)
     output = Output(args, recipe, data, folder)
     output.introduce(device)
     if args.eval_only:
         evaluate_saved(args, saved, data, device, output)
     else:
-        train_all(args, recipe, data, device, output, saved)
+        train_all(args, seeds, recipe, data, device, output, saved)
+    parts = processes.gather((output.networks, output.checkpoints))
+    if processes.lost:
+        output.interrupted = True
+        output.finish()
+        processes.report_loss(folder)
+    if not processes.first:
+        return processes.leave(folder)
+    output.merge(parts)
     return output.finish()
 
 
@@ -158,12 +169,12 @@ def evaluate_saved(args, saved, data, device, output):
     output.trained(args.seed, model, test, saved["history"])
 
 
-def train_all(args, recipe, data, device, output, saved=None):
+def train_all(args, seeds, recipe, data, device, output, saved=None):
     """Train one network per seed, one after another. Ctrl-C keeps what has been trained."""
     from kuzu.models import build
     from kuzu.train import seeded, train
 
-    for seed in range(args.seed, args.seed + args.seeds):
+    for seed in seeds:
         model = build(args.net, args.hid, seeded(seed)).to(device)
         done, optimizer_state, history = 0, None, []
         if saved:

@@ -17,6 +17,7 @@ class Output:
     def __init__(self, args, recipe, data, folder):
         self.args, self.recipe, self.data, self.folder = args, recipe, data, folder
         self.networks = []  # (seed, model, Evaluation, history)
+        self.checkpoints = {}  # by seed
         self.interrupted = False
 
     def say(self, text=""):
@@ -69,24 +70,40 @@ class Output:
         history.append(row)
         self.folder.log(seed=seed, **row)
         self.folder.flush()
-        self.folder.save_model(
-            {
-                "net": self.args.net,
-                "n_hidden": self.args.hid,
-                "seed": seed,
-                "epoch": epoch.number,
-                "data": self.data.title,
-                "recipe": asdict(self.recipe),
-                "model": model.state_dict(),
-                "optimizer": epoch.optimizer.state_dict(),
-                "history": history,
-            },
-            "model.pt" if self.args.seeds == 1 else f"model_s{seed}.pt",
-        )
+        self.checkpoints[seed] = {
+            "net": self.args.net,
+            "n_hidden": self.args.hid,
+            "seed": seed,
+            "epoch": epoch.number,
+            "data": self.data.title,
+            "recipe": asdict(self.recipe),
+            "model": model.state_dict(),
+            "optimizer": epoch.optimizer.state_dict(),
+            "history": history,
+        }
+        self.save_checkpoint(seed)
+
+    def save_checkpoint(self, seed):
+        """Write the network of a seed as it was after its last epoch."""
+        name = "model.pt" if self.args.seeds == 1 else f"model_s{seed}.pt"
+        self.folder.save_model(self.checkpoints[seed], name)
 
     def trained(self, seed, model, test, history):
         """Keep a network for the final results."""
-        self.networks.append((seed, model, test, history))
+        self.networks.append((seed, model.cpu(), test, history))
+
+    def merge(self, parts):
+        """Take over the networks and checkpoints of all processes, in the order of the seeds."""
+        if len(parts) == 1:
+            return
+        self.networks = [network for networks, _ in parts for network in networks]
+        self.folder.rows.clear()
+        for seed, *_, history in self.networks:
+            self.begin(seed, history)
+        self.folder.flush()
+        for _, self.checkpoints in parts:
+            for seed in self.checkpoints:
+                self.save_checkpoint(seed)
 
     def finish(self):
         """Print the final results, write summary.json and the figures; returns the exit status."""

@@ -10,6 +10,7 @@ the same with nothing to share.
 import os
 import signal
 import sys
+from datetime import timedelta
 
 from options import BadInput, ProcessLost, first_process
 
@@ -38,7 +39,8 @@ class Processes:
             local = int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()
             device = torch.device("cuda", local)
             torch.cuda.set_device(device)
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        distributed.init_process_group(backend, timeout=timedelta(days=7))  # longer than training
         signal.signal(signal.SIGTERM, self._terminated)
         if not self.first:
             sys.stdout = open(os.devnull, "w")
@@ -54,19 +56,36 @@ class Processes:
         bounds = [len(seeds) * r // self.count for r in range(self.count + 1)]
         return seeds[bounds[self.rank] : bounds[self.rank + 1]]
 
+    def in_turn(self, work):
+        """work() of the first process of every machine, then of the others: what the first has
+        downloaded the others find."""
+        if self.count == 1:
+            return work()
+        import torch.distributed as distributed
+
+        waits = os.environ.get("LOCAL_RANK", "0") != "0"
+        if waits:
+            distributed.barrier()
+        result = work()
+        if not waits:
+            distributed.barrier()
+        return result
+
     def gather(self, content):
-        """A list of every process's content on rank 0, None on the others. If a process is gone,
-        raises KeyboardInterrupt like its signal would, so that what is there is kept."""
+        """A list of every process's content on rank 0; None on the others, and where a process is
+        lost (then `lost` says so)."""
         if self.count == 1:
             return [content]
         import torch.distributed as distributed
 
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would part the processes
         everything = [None] * self.count if self.first else None
         try:
-            distributed.gather_object(content, everything)
-        except RuntimeError:
-            self._terminated()
-        return everything
+            if not self.lost:
+                distributed.gather_object(content, everything)
+        except (RuntimeError, KeyboardInterrupt):
+            self.lost = True
+        return None if self.lost else everything
 
     def broadcast(self, content):
         """Rank 0's content, everywhere."""
@@ -78,17 +97,13 @@ class Processes:
         distributed.broadcast_object_list(box)
         return box[0]
 
-    def leave(self):
-        """Part in peace, all having what they need."""
-        if self.count > 1:
-            import torch.distributed as distributed
+    def leave(self, folder):
+        """The status of a process other than the first, whose files rank 0 has written anew."""
+        import torch.distributed as distributed
 
-            distributed.barrier()
-            distributed.destroy_process_group()
-
-    def _terminated(self, *_):
-        self.lost = True
-        raise KeyboardInterrupt
+        folder.discard()
+        distributed.destroy_process_group()
+        return 0
 
     def report_loss(self, folder):
         """End the run after a lost process: one line, status 2."""
@@ -97,3 +112,7 @@ class Processes:
             f"a process of this run was lost; the networks of process {self.rank} of {self.count} "
             f"are kept in {folder}"
         )
+
+    def _terminated(self, *_):
+        self.lost = True
+        raise KeyboardInterrupt

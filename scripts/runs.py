@@ -59,6 +59,7 @@ class RunFolder:
 
     def __init__(self, args, part, name, device, processes=None):
         self.rows, self.prefix = [], ""
+        self.n_processes = 1 if processes is None else processes.count
         if processes is None or processes.first:
             self._make(args, part, name, device)
         if processes is not None:
@@ -134,6 +135,19 @@ class RunFolder:
     def save_text(self, name, text):
         """Write text (or bytes), whole."""
         write_whole(self.path / (self.prefix + name), text)
+
+    def files_of_all(self, name):
+        """The paths of a file that every process of the run has written."""
+        prefixes = ["", *(f"process{rank}_" for rank in range(1, self.n_processes))]
+        return [self.path / (prefix + name) for prefix in prefixes]
+
+    def discard(self):
+        """Remove what a process other than the first has written, and the folder if it is then
+        empty (that of another machine)."""
+        for path in self.path.glob(f"{self.prefix}*"):
+            path.unlink()
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def __str__(self):
         return str(self.path)

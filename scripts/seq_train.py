@@ -9,32 +9,31 @@ the first n it fails at. The best one is traced and drawn. Exit status 1 if none
 """
 
 import time
-from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 
 from options import BadInput, Parser, add_flag, add_shared, number, run
 from seq_results import result_lines, summary, title
 from sequences import (
-    HELD_OUT,
     Networks,
     add_network_options,
     build_language,
     default_hidden,
     full_name,
     judge,
+    merged,
     newest_checkpoint,
     one_thread,
     pack,
     save_trace,
     trace_of,
     unpack,
+    unpacked,
 )
 
 CHECKPOINT_EVERY = 10_000  # training sequences per network
 N_REPORTS = 10  # sample traces printed on the way
 N_TRACED = 10  # strings of the best network that are traced and drawn
-STREAMS_PER_LOSS = 64
 
 
 def parse_args(argv=None):
@@ -61,8 +60,8 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
-def new_networks(args, device):
-    """Untrained Networks, or the hand-set one."""
+def new_networks(args, seeds, device):
+    """Untrained Networks, one per seed, or the hand-set one."""
     from anbn.handset import handset
     from anbn.train import build, default_recipe, with_options
 
@@ -83,7 +82,6 @@ def new_networks(args, device):
         batch_size=args.batch_size,
         n_sequences=None if args.epoch is None else round(1000 * args.epoch),
     )
-    seeds = list(range(args.seed, args.seed + args.seeds))
     model = build(language, kind, n_hidden, seeds, recipe, device=device)
     return Networks(model, language, seeds=seeds, recipe=asdict(recipe))
 
@@ -112,8 +110,9 @@ def resumed_networks(args, device):
 def train_networks(networks, folder, args):
     """Train to the end of the recipe, printing a trace and saving checkpoints on the way.
 
-    Returns the losses, a list of (sequences, [loss per network]), and False if interrupted. What
-    is kept then are the networks at the last report, from which --resume goes on exactly.
+    Returns the losses, a list of (sequences, [loss per network]), the checkpoints, a list of
+    (content, sequences), and whether it has come to the end. If not, the networks of the last
+    report are kept, from which --resume goes on exactly.
     """
     from runs import progress
 
@@ -124,7 +123,7 @@ def train_networks(networks, folder, args):
     total, floor = recipe.n_sequences, loss_floor(networks.language)
     print_every = max(1000, total // N_REPORTS)
     printed = saved = networks.sequences
-    losses, kept = [], pack(networks)
+    losses, checkpoints, kept = [], [], pack(networks)
     bar = progress(quiet=args.quiet, total=total, initial=networks.sequences, unit="seq")
     try:
         for record in train(
@@ -136,9 +135,9 @@ def train_networks(networks, folder, args):
             optimizer_state=networks.optimizer,
         ):
             networks.sequences = record.sequences
-            networks.optimizer = deepcopy(record.optimizer_state())
+            networks.optimizer = record.optimizer_state()
             kept = pack(networks)
-            loss = fresh_loss(networks, args.seed)
+            loss = record.loss.tolist()
             losses.append((record.sequences, loss))
             entropy = record.cross_entropy.tolist()
             for s, seed in enumerate(networks.seeds):
@@ -151,31 +150,35 @@ def train_networks(networks, folder, args):
                 print_report(networks, loss, floor, args.seed)
             if record.sequences // CHECKPOINT_EVERY > saved // CHECKPOINT_EVERY:
                 saved = record.sequences
-                save_checkpoint(folder, kept, saved // CHECKPOINT_EVERY * CHECKPOINT_EVERY)
+                checkpoints.append((kept, saved // CHECKPOINT_EVERY * CHECKPOINT_EVERY))
+                save_checkpoint(folder, *checkpoints[-1])
     except KeyboardInterrupt:
         folder.save_model(kept)
-        return losses, False
+        return losses, checkpoints, False
     finally:
         bar.close()
         if losses:
             folder.flush()
-    save_checkpoint(folder, kept, total)  # its name is that of --epoch, whole updates or not
-    return losses, True
+    checkpoints.append((kept, total))  # its name is that of --epoch, whole updates or not
+    save_checkpoint(folder, kept, total)
+    return losses, checkpoints, True
 
 
-def fresh_loss(networks, seed):
-    """The coursework's loss of every network, a list, on the same fresh streams each time."""
-    import torch
-
-    from anbn.evaluate import coursework_loss
-
-    language = networks.language
-    generator = torch.Generator().manual_seed(seed + HELD_OUT - 1)
-    stream = language.streams(language.draw((STREAMS_PER_LOSS,), generator))
-    stream = stream.to(networks.model.U.device)
-    with torch.no_grad():
-        probability = networks.model(stream.inputs).probability
-        return coursework_loss(probability, stream, language).tolist()
+def merge(parts, folder):
+    """Networks and losses of all processes, in the order of the seeds; the folder's checkpoints
+    and metrics are written anew with all networks."""
+    networks, losses, checkpoints, rows = zip(*parts, strict=True)
+    for same in zip(*checkpoints, strict=True):
+        save_checkpoint(folder, merged([content for content, _ in same]), same[0][1])
+    folder.rows = sorted((row for part in rows for row in part), key=lambda row: row["sequences"])
+    for network, row in enumerate(folder.rows):
+        row["network"] = network % sum(len(part["seeds"]) for part in networks) + 1
+    folder.flush()
+    together = [
+        (same[0][0], [loss for _, part in same for loss in part])
+        for same in zip(*losses, strict=True)
+    ]
+    return unpacked(merged(networks)), together
 
 
 def print_report(networks, loss, floor, seed):
@@ -217,23 +220,39 @@ def main(argv=None):
         raise BadInput("hand-set weights are not trained: use --set_weights or --resume")
 
     import torch
+    from processes import Processes
     from runs import RunFolder, choose_device
 
     one_thread()
-    device = choose_device(args)
-    networks = resumed_networks(args, device) if args.resume else new_networks(args, device)
+    processes = Processes()
+    if processes.count > 1 and (args.set_weights or args.resume):
+        raise BadInput("--set_weights and --resume are for one process: start it without torchrun")
+    device = processes.join(choose_device(args))
+    seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
+    networks = resumed_networks(args, device) if args.resume else new_networks(args, seeds, device)
     name = full_name(networks.language, networks.model.kind, networks.model.n_hidden)
-    folder = RunFolder(args, "seq", name + "_handset" * networks.hand_set, device)
+    name += "_handset" * networks.hand_set
+    folder = RunFolder(args, "seq", name, device, processes)
     losses, seconds = [], 0.0
     if not networks.hand_set:
         start = time.perf_counter()
-        losses, finished = train_networks(networks, folder, args)
-        seconds = time.perf_counter() - start
+        losses, checkpoints, finished = train_networks(networks, folder, args)
+        parts = None
+        if finished:
+            parts = processes.gather((pack(networks), losses, checkpoints, folder.rows))
+        if processes.lost:
+            processes.report_loss(folder)
         if not finished:
             print(f"Interrupted after {networks.sequences:,} sequences per network. To go on:")
-            print(f"    python scripts/seq_train.py --resume {folder}")
+            for file in folder.files_of_all("model.pt"):
+                print(f"    python scripts/seq_train.py --resume {file}")
             print(f"Run folder: {folder}")
             return 130
+        if not processes.first:
+            return processes.leave(folder)
+        if len(parts) > 1:
+            networks, losses = merge(parts, folder)
+        seconds = time.perf_counter() - start
     with torch.no_grad():
         found = judge(networks, args.seed)
         content = summary(networks, found, losses, seconds)

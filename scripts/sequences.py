@@ -1,10 +1,15 @@
 """What seq_train.py and seq_plot.py share: their options, reading checkpoints, saving a trace."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from options import BadInput, add_flag, number
+
+# MKL rounds a small product by where it lies in memory unless told not to; then network s of many
+# is network s of few to the last bit, however many processes share them. Read by the first product.
+os.environ.setdefault("MKL_CBWR", "AVX2,STRICT")
 
 HELD_OUT = 1_000_000  # added to --seed for the strings that networks are judged on
 
@@ -88,6 +93,13 @@ class Networks:
     hand_set: bool = False
 
 
+def on_cpu(state):
+    """An optimizer's state where every machine can read it; the tensors are copies."""
+    if isinstance(state, dict):
+        return {key: on_cpu(value) for key, value in state.items()}
+    return state.detach().cpu().clone() if hasattr(state, "detach") else state
+
+
 def pack(networks):
     """Networks as a checkpoint: tensors, numbers and text only."""
     language = networks.language
@@ -104,8 +116,9 @@ def pack(networks):
         },
         **{
             name: getattr(networks, name)
-            for name in ("best", "seeds", "sequences", "recipe", "optimizer", "hand_set")
+            for name in ("best", "seeds", "sequences", "recipe", "hand_set")
         },
+        "optimizer": on_cpu(networks.optimizer),
     }
 
 
@@ -122,7 +135,7 @@ def unpack(path, args):
     content = load_checkpoint(path)
     try:
         if isinstance(content, dict) and "parameters" in content:
-            networks = _ours(content, MODELS)
+            networks = unpacked(content)
         else:
             networks = _bare(content, path, args, MODELS)
     except ModelError as error:
@@ -133,10 +146,32 @@ def unpack(path, args):
     return networks
 
 
-def _ours(content, models):
+def merged(contents):
+    """Several checkpoints of the same recipe, at the same length of training, as one."""
+    sizes = [len(content["seeds"]) for content in contents]
+
+    def joined(values):
+        """Tensors (S, ...) one after another, dicts entry by entry, the rest as it is."""
+        first = values[0]
+        if isinstance(first, dict):
+            return {key: joined([value[key] for value in values]) for key in first}
+        if getattr(first, "shape", ()) and [len(v) for v in values] == sizes:
+            import torch
+
+            return torch.cat(values)
+        return first
+
+    seeds = [seed for content in contents for seed in content["seeds"]]
+    return {**joined(contents), "seeds": seeds, "best": None}
+
+
+def unpacked(content):
+    """The Networks that `pack` has packed."""
+    from anbn.models import MODELS
+
     where = content["language"]
     return Networks(
-        model=models[content["kind"]].from_parameters(content["parameters"]),
+        model=MODELS[content["kind"]].from_parameters(content["parameters"]),
         language=build_language(where["name"], where["embed"], where["length"]),
         best=content.get("best"),
         seeds=list(content.get("seeds") or []),

@@ -118,7 +118,7 @@ def main(argv=None):
         output.finish(model)
         processes.report_loss(folder)
     if not processes.first:
-        return 0
+        return processes.leave(folder)
     return output.finish(output.merge(parts))
 
 

@@ -74,11 +74,14 @@ def test_gradients_against_finite_differences():
 
     symbols = some_inputs((6, 2, 3), seed=1)
     h, c = draw(2, 2, 3), draw(2, 2, 3)
-    joined = draw(2, K + 2, 2 + K)
-    assert torch.autograd.gradcheck(lambda j, s: SRNScan.apply(j, symbols, s)[0], (joined, h))
-    joined = draw(2, K + 2, 8 + K)
+    read_out = draw(2, 2, K), draw(2, K)
     assert torch.autograd.gradcheck(
-        lambda j, s, c: LSTMScan.apply(j, symbols, s, c)[0], (joined, h, c)
+        lambda *parts: SRNScan.apply(*parts[:3], symbols, *parts[3:])[0],
+        (draw(2, K + 2, 2), *read_out, h),
+    )
+    assert torch.autograd.gradcheck(
+        lambda *parts: LSTMScan.apply(*parts[:3], symbols, *parts[3:])[0],
+        (draw(2, K + 2, 8), *read_out, h, c),
     )
     srn = some_model("srn")
     loss = srn(some_inputs()).logits.square().sum()
