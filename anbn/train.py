@@ -90,9 +90,9 @@ def default_recipe(language, kind, n_hidden):
     """The recipe that makes nearly every network of the usual size learn the language.
 
     SRN: recurrent weights near the identity (Le, Jaitly & Hinton 2015), so that a unit keeps what
-    it has counted and the gradient reaches back over a whole string. LSTM: forget gates that start
-    open (Gers et al. 2000). Two units bear larger steps than three or four, of which large steps
-    lose some for good. Embedded Reber: most steps are a coin's throw, and their noise drowns the
+    it has counted and the gradient reaches back over a whole string; further from it where one
+    letter stands for several. LSTM: forget gates that start open (Gers et al. 2000). Two units bear
+    larger steps than three or four, which large steps of few strings can spoil for good. Embedded Reber: most steps are a coin's throw, and their noise drowns the
     one that must be recalled unless they weigh less.
     """
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
@@ -104,12 +104,12 @@ def default_recipe(language, kind, n_hidden):
         if getattr(language, "embed", False):
             return Recipe(n_sequences=24_000, undetermined_weight=0.1, **shared)
         return Recipe(n_sequences=16_000, **shared)
-    shared["batch_size"] = 16
     if not counting:
-        return Recipe(n_sequences=32_000, learning_rate=0.03, **shared)
+        return Recipe(n_sequences=32_000, batch_size=16, learning_rate=0.03, **shared)
     if n_hidden <= 2:
-        return Recipe(n_sequences=48_000, learning_rate=0.05, identity=1.0, **shared)
-    return Recipe(n_sequences=64_000, identity=1.0, **shared)
+        shared["identity"] = 1.0 if max(language.multiples) == 1 else 0.7
+        return Recipe(n_sequences=48_000, batch_size=16, learning_rate=0.05, **shared)
+    return Recipe(n_sequences=96_000, batch_size=32, learning_rate=0.03, identity=1.0, **shared)
 
 
 def build(language, kind, n_hidden, seeds, recipe, device="cpu"):
