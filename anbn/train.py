@@ -92,8 +92,9 @@ def default_recipe(language, kind, n_hidden):
     SRN: recurrent weights near the identity (Le, Jaitly & Hinton 2015), so that a unit keeps what
     it has counted and the gradient reaches back over a whole string; further from it where one
     letter stands for several. LSTM: forget gates that start open (Gers et al. 2000). Two units bear
-    larger steps than three or four, which large steps of few strings can spoil for good. Embedded Reber: most steps are a coin's throw, and their noise drowns the
-    one that must be recalled unless they weigh less.
+    larger steps than three or four, which large steps of few strings can spoil for good. Embedded
+    Reber: most steps are a coin's throw, and their noise drowns the one that must be recalled
+    unless they weigh less.
     """
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
     small = sum(map(math.prod, sizes)) <= LARGEST_ROTATED
