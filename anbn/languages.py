@@ -111,23 +111,34 @@ class CountingLanguage:
             1, (length or self.length) + 1, size, generator=generator, device=generator.device
         )
 
+    def training_symbols(self, n):
+        """What training needs of streams(n): symbols (..., T + 1), valid and deterministic
+        (..., T)."""
+        block = self._blocks(n)[1]
+        symbols = block % self.n_symbols
+        valid = block[..., :-1] < n.shape[-1] * self.n_symbols
+        return symbols, valid, (symbols[..., :-1] != 0) & valid
+
+    def _blocks(self, n):
+        """Sizes of a stream's blocks A^n, B^jn, ... of string 1, of string 2, ... (..., M*K); the
+        block of every symbol (..., T + 1), that of the final A and of padding being M*K."""
+        blocks = (n[..., None] * torch.tensor(self.multiples, device=n.device)).flatten(-2)
+        ends = blocks.cumsum(-1)
+        n_steps = int(ends[..., -1].max())
+        ended = torch.zeros(*n.shape[:-1], n_steps + 1, dtype=torch.uint8, device=n.device)
+        ended.scatter_(-1, ends, 1)  # no block is empty, so no two end at the same place
+        return blocks, ended.cumsum(-1, dtype=torch.uint8)
+
     def streams(self, n):
         """Streams of the strings with the given n: n (..., M) int64 >= 1 -> Stream (...), T steps,
         T the symbols of the longest stream (its final A is predicted, not read)."""
-        multiples = torch.tensor(self.multiples, device=n.device)
-        # the blocks of a stream in order: A^n, B^jn, ... of string 1, then of string 2, ...
-        blocks = (n[..., None] * multiples).flatten(-2)  # (..., M*K)
-        ends = blocks.cumsum(-1)
-        n_steps = int(ends[..., -1].max())
-        step = torch.arange(n_steps, device=n.device).expand(*n.shape[:-1], n_steps).contiguous()
-        block = torch.searchsorted(ends, step, right=True)  # (..., T)
-        valid = block < blocks.shape[-1]
-        block = block.clamp(max=blocks.shape[-1] - 1)
-        read = block % self.n_symbols
-        left = (ends.gather(-1, block) - step - 1).clamp(min=0)  # still to come of this letter
-        next_read = torch.where(left > 0, read, (read + 1) % self.n_symbols)
-        next_read = torch.where(valid, next_read, 0)
-
+        symbols, valid, deterministic = self.training_symbols(n)
+        blocks, block = self._blocks(n)
+        symbols = symbols.long()
+        read, next_read = symbols[..., :-1], symbols[..., 1:]
+        block = block[..., :-1].long().clamp(max=blocks.shape[-1] - 1)
+        step = torch.arange(block.shape[-1], device=n.device)
+        left = (blocks.cumsum(-1).gather(-1, block) - step - 1).clamp(min=0)  # of this letter
         after_a = read == 0
         seen = blocks.gather(-1, block) - left  # of this letter, this one included
         probability = torch.nn.functional.one_hot(next_read, self.n_symbols).float()
@@ -138,11 +149,8 @@ class CountingLanguage:
         legal = probability > 0
         # that no training string is longer than `length` is not knowledge
         legal[..., :2] |= after_a[..., None]
-        symbols = torch.cat([torch.where(valid, read, 0), next_read[..., -1:]], -1)
-        symbols[..., 1:] = next_read
-        return Stream(
-            symbols, valid, legal, probability, ~after_a & valid, torch.where(after_a, seen, left)
-        )
+        state = torch.where(after_a, seen, left)
+        return Stream(symbols, valid, legal, probability, deterministic, state)
 
     def strings(self, n):
         """Single strings from the start state: n (...) int64 -> Stream (...)."""

@@ -104,6 +104,12 @@ class ReberLanguage:
         size = (*shape, self.longest)
         return torch.rand(size, generator=generator, device=generator.device)
 
+    def training_symbols(self, draws):
+        """What training needs of streams(draws): symbols (..., T + 1), valid and deterministic
+        (..., T)."""
+        streams = self.streams(draws)
+        return streams.symbols, streams.valid, streams.deterministic
+
     def streams(self, draws):
         """Walks decided by `draws` (..., longest) in [0, 1) -> Stream with T at most longest steps.
 

@@ -24,6 +24,7 @@ from anbn.rotated import RotatedAdam
 OPTIMIZERS = ("rotated", "adam", "sgd")
 CHUNK = 32  # updates whose streams are drawn together, from one generator per network
 LARGEST_ROTATED = 300  # parameters per network: beyond, the eigenvectors take most of the time
+STREAMS_TOGETHER = 1 << 15  # streams made from their draws at a time, so that they fit in memory
 N_REPORT = 50  # held-out streams on which a report measures the loss
 
 
@@ -181,14 +182,18 @@ def _updates(language, recipe, seeds, first, last, device):
     """
     for chunk in range(first // CHUNK, -(-last // CHUNK)):
         draws = [_draws(language, recipe, seed, chunk) for seed in seeds]
-        streams = language.streams(torch.stack(draws, 1).to(device))  # (CHUNK, S, B, T)
-        n_steps = streams.valid.flatten(1, 2).any(1).sum(-1).tolist()
-        inputs, targets = streams.inputs, streams.targets
-        for k, n in enumerate(n_steps):
-            update = chunk * CHUNK + k
-            if first <= update < last:
-                parts = (inputs, targets, streams.valid, streams.deterministic)
-                yield update, _Batch(*(part[k, ..., :n] for part in parts))
+        draws = torch.stack(draws, 1).to(device)  # (CHUNK, S, B, ...)
+        together = max(1, STREAMS_TOGETHER // (len(seeds) * recipe.batch_size))
+        update = chunk * CHUNK
+        for part in draws.split(together):
+            symbols, valid, deterministic = language.training_symbols(part)
+            n_steps = valid.flatten(1, 2).any(1).sum(-1).tolist()
+            for k, n in enumerate(n_steps):
+                if first <= update < last:
+                    read = symbols[k, ..., : n + 1].long()
+                    certain = deterministic[k, ..., :n]
+                    yield update, _Batch(read[..., :n], read[..., 1:], valid[k, ..., :n], certain)
+                update += 1
 
 
 def _draws(language, recipe, seed, chunk):

@@ -11,6 +11,7 @@ README's tables are written from these files alone.
 """
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -18,13 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from options import BadInput, Parser, run
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "results" / "reference"
-PART_NAMES = ("kuzu", "xor", "anbn")
+PART_NAMES = ("kuzu", "xor", "anbn", "speed")
 
 
 class Measured:
@@ -52,7 +54,14 @@ class Measured:
         config = {"command": shown, "seconds": round(seconds, 1)}
         text = json.dumps({"run": config, **summary}, indent=1)
         (self.folder / name / "summary.json").write_text(text + "\n")
-        print(f"    {seconds:.1f} s", flush=True)
+        print(f"    {self.part}/{name} took {seconds:.1f} s", flush=True)
+
+    def run_all(self, experiments):
+        """Run experiments, each the arguments of `run`, as many at a time as there are cores: for
+        commands that keep to one thread."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for future in [pool.submit(self.run, *experiment) for experiment in experiments]:
+                future.result()
 
     def keep(self, name, folder, figures):
         """Copy those of the named files that `folder` holds."""
@@ -79,8 +88,8 @@ class Measured:
         return f"![{caption}]({self.part}/{name}/{file})\n\n*{caption}*\n"
 
 
-def call(command):
-    """Run one of our scripts in this Python; returns its run folder, which its last line names.
+def execute(command):
+    """Run one of our scripts in this Python; returns what it printed.
 
     Exit status 1 (trained, nothing solved) is a result too; any other failure ends the report.
     """
@@ -89,7 +98,12 @@ def call(command):
     done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
     if done.returncode not in (0, 1):
         raise BadInput(f"{command} ended with status {done.returncode}: {done.stderr.strip()}")
-    return Path(done.stdout.strip().splitlines()[-1].split()[-1])
+    return done.stdout
+
+
+def call(command):
+    """Run one of the training scripts; returns its run folder, which its last line names."""
+    return Path(execute(command).strip().splitlines()[-1].split()[-1])
 
 
 def table(header, rows):
@@ -122,9 +136,10 @@ def main(argv=None):
     args = parse_args(argv)
     import report_anbn
     import report_kuzu
+    import report_speed
     import report_xor
 
-    sections = {"kuzu": report_kuzu, "xor": report_xor, "anbn": report_anbn}
+    sections = {"kuzu": report_kuzu, "xor": report_xor, "anbn": report_anbn, "speed": report_speed}
     out = Path(args.out or (ROOT / "results" / "quick" if args.quick else REFERENCE))
     start = time.perf_counter()
     for part in [args.only] if args.only else PART_NAMES:
@@ -139,7 +154,6 @@ def main(argv=None):
             continue
         text.append(section.text(measured))
         fragments[part] = section.readme(measured)
-        (out / f"readme_{part}.md").write_text(fragments[part].strip() + "\n")
     (out / "report.md").write_text("\n".join(text).rstrip() + "\n")
     if out.resolve() == REFERENCE:
         readme = ROOT / "README.md"
@@ -153,7 +167,7 @@ def main(argv=None):
 INTRODUCTION = """Written by `python scripts/report.py` from the files beside it; every figure was
 measured by the command named with it. "Source" is the coursework report these experiments come
 from. Success rates carry 95 % Wilson intervals. Times are wall-clock seconds of the whole command,
-start-up and figures included.
+start-up and figures included, with another experiment of Part 2 or 3 running beside it.
 """
 
 

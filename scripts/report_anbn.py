@@ -18,6 +18,7 @@ TASKS = (  # name, options, what is trained, networks of the coursework's recipe
     ("reber_srn2", "--lang reber", "Reber grammar, SRN-2", "95 of 100"),
     ("ereber_lstm4", "--lang reber --embed --model lstm", "embedded Reber, LSTM-4", "16 of 60"),
 )
+IN_QUICK = ("anbn_srn2", "anb2nc3n_lstm3", "reber_srn2")
 EXACT = ("anbn", "anb2n", "anbncn", "anb2nc3n", "anb3n", "anbncndn")
 PICTURES = (
     "hidden_pairs.png",
@@ -31,20 +32,16 @@ PICTURES = (
 
 
 def measure(measured, data_dir):
+    experiments = []
     for name, options, _, _ in TASKS:
-        if measured.quick and name not in ("anbn_srn2", "anb2nc3n_lstm3", "reber_srn2"):
-            continue
-        n = 8 if measured.quick else NETWORKS
-        measured.run(
-            name,
-            f"seq_train.py {options} --seeds {n}",
-            PICTURES,
-            then=["seq_plot.py --quiet"],
-        )
+        if not measured.quick or name in IN_QUICK:
+            command = f"seq_train.py {options} --seeds {8 if measured.quick else NETWORKS}"
+            experiments.append((name, command, PICTURES, ["seq_plot.py --quiet"]))
     for language in EXACT[:1] if measured.quick else EXACT:
         command = f"seq_train.py --lang {language} --model lstm --set_weights"
         pictures = ("machine_hidden.png", "cell_changes.png") if language == "anbn" else ()
-        measured.run(f"exact_{language}", command, pictures, then=["seq_plot.py --quiet"])
+        experiments.append((f"exact_{language}", command, pictures, ["seq_plot.py --quiet"]))
+    measured.run_all(experiments)
 
 
 def text(measured):

@@ -14,15 +14,18 @@ RESTARTS = 5
 
 def measure(measured, data_dir):
     pictures = ("hidden.png", "output.png", "network.png", "learning.png")
-    measured.run("trained", "xor_main.py --act sig --hid 5", pictures)
-    measured.run("step", "xor_main.py --act step --hid 4", pictures)
-    measured.run("scaled", "xor_main.py --act sig --hid 4 --set_weights", pictures)
+    experiments = [
+        ("trained", "xor_main.py --act sig --hid 5", pictures),
+        ("step", "xor_main.py --act step --hid 4", pictures),
+        ("scaled", "xor_main.py --act sig --hid 4 --set_weights", pictures),
+    ]
     n = 200 if measured.quick else 1000
     for task, hidden, _ in RATES[:1] if measured.quick else RATES:
         command = f"xor_main.py --task {task} --hid {hidden} --seeds {n}"
-        measured.run(f"{task}{hidden}", command, ("epochs_to_solve.png",))
-        more = f"{command} --restarts {RESTARTS}"
-        measured.run(f"{task}{hidden}_restarts", more)
+        experiments.append((f"{task}{hidden}", command, ("epochs_to_solve.png",)))
+        again = f"{command} --restarts {RESTARTS}"
+        experiments.append((f"{task}{hidden}_restarts", again))
+    measured.run_all(experiments)
 
 
 def text(measured):

@@ -239,3 +239,12 @@ def test_impossible_lengths_are_refused():
     for length in (0, 61):
         with pytest.raises(LanguageError):
             ReberLanguage(length=length)
+
+
+@pytest.mark.parametrize("language", [CountingLanguage.named("anb2nc3n"), ReberLanguage(True)])
+def test_training_reads_the_streams(language):
+    draws = language.draw((3, 4), torch.Generator().manual_seed(5))
+    streams = language.streams(draws)
+    symbols, valid, deterministic = language.training_symbols(draws)
+    assert torch.equal(symbols.long(), streams.symbols) and torch.equal(valid, streams.valid)
+    assert torch.equal(deterministic & valid, streams.deterministic & streams.valid)

@@ -53,9 +53,9 @@ def streams_of_first_update(language, recipe, seed):
     seen = []
 
     class Remembers(CountingLanguage):
-        def streams(self, n):
+        def training_symbols(self, n):
             seen.append(n)
-            return super().streams(n)
+            return super().training_symbols(n)
 
     watched = Remembers(language.multiples, language.length)
     once = with_options(recipe, n_sequences=recipe.batch_size)
