@@ -2,7 +2,7 @@
 
 A stand-in for KMNIST where there is no network, made as hard: cursive characters come in several
 quite different shapes per class, so a linear network reaches about 70 %, a hidden layer about 84 %
-and convolutions about 93 %. Twelve thousand images take a few seconds on one core.
+and convolutions about 93 %. Ten thousand images take a few seconds on one core.
 
     images, labels = draw_kana(1000, seed=0)    # (1000, 28, 28) uint8, (1000,) int64
 """

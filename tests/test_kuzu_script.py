@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -203,12 +204,55 @@ def check_one_line(done, message):
     assert message in done.stderr
 
 
-def test_bad_data_ends_in_one_line(data_dir, tmp_path):
+@pytest.mark.parametrize(
+    ("field", "content", "message"),
+    [
+        ("train_images", b"", "train-images"),
+        ("test_images", lambda good: good[: len(good) // 2], "t10k-images"),
+        ("train_labels", b"not an IDX file at all", "train-labels"),
+        ("test_labels", lambda good: idx(torch.zeros(99, dtype=torch.uint8)), "99"),
+        ("train_images", None, "train-images"),
+        ("train_images", "all missing", "cannot be reached"),
+    ],
+    ids=("empty", "truncated", "foreign", "other number", "missing", "all missing, offline"),
+)
+def test_bad_data_ends_in_one_line(
+    field, content, message, data_dir, tmp_path, monkeypatch, capsys
+):
     raw = tmp_path / "KMNIST" / "raw"
     raw.mkdir(parents=True)
     for name in NAMES.values():
         (raw / name).write_bytes((data_dir / "KMNIST" / "raw" / name).read_bytes())
-    (raw / NAMES["train_images"]).write_bytes(b"")
-    done = start("--data_dir", tmp_path, "--out", tmp_path)
-    check_one_line(done, NAMES["train_images"])
+    file = raw / NAMES[field]
+    if content is None:
+        file.unlink()
+    elif content != "all missing":
+        file.write_bytes(content(file.read_bytes()) if callable(content) else content)
+    if content == "all missing":
+        raw.rename(tmp_path / "elsewhere")
+    monkeypatch.setattr("kuzu.data.server_answers", lambda: False)
+    options = ("--dataset", "kmnist", "--data_dir", tmp_path, "--out", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["kuzu_main.py", *map(str, options)])
+    with pytest.raises(SystemExit) as caught:
+        run(kuzu_main.main)
+    shown = capsys.readouterr()
+    check_one_line(subprocess.CompletedProcess((), caught.value.code, "", shown.err), message)
     assert not (tmp_path / "kuzu").exists()
+
+
+def test_interrupted_run_keeps_what_was_trained(data_dir, tmp_path):
+    script = str(ROOT / "scripts" / "kuzu_main.py")
+    options = ("--net", "lin", "--epochs", "100000", "--data_dir", data_dir, "--out", tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, script, *map(str, options)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    for line in process.stdout:
+        if line.startswith("Train Epoch: 3 "):
+            process.send_signal(signal.SIGINT)
+            break
+    last = process.communicate(timeout=120)[0].splitlines()[-1]
+    assert process.returncode == 130
+    folder = Path(last.removeprefix("Run folder: "))
+    summary = json.loads((folder / "summary.json").read_text())
+    saved = torch.load(folder / "model.pt", weights_only=True)
+    assert summary["interrupted"] and saved["epoch"] == summary["networks"][0]["epochs"] >= 2
