@@ -13,18 +13,20 @@ from generators seeded by its own seed, so that network s of an ensemble is netw
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
+from torch.nn.functional import pad
 
 from anbn.evaluate import coursework_loss
 from anbn.models import MODELS
+from anbn.replay import Replayed, replayed
 from anbn.rotated import RotatedAdam
 
 OPTIMIZERS = ("rotated", "adam", "sgd")
 CHUNK = 32  # updates whose streams are drawn together, from one generator per network
 LARGEST_ROTATED = 300  # parameters per network: beyond, the eigenvectors take most of the time
 STREAMS_TOGETHER = 1 << 15  # streams made from their draws at a time, so that they fit in memory
+RECORDED_STEPS = 32  # lengths are rounded up to multiples of this where a GPU replays them
 N_REPORT = 50  # held-out streams on which a report measures the loss
 
 
@@ -143,17 +145,26 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
         optimizer.load_state_dict(optimizer_state)
     first, last = done // recipe.batch_size, recipe.n_updates
     per_report = max(1, report_every // recipe.batch_size)
-    total = torch.zeros(model.n_networks, device=model.U.device)
+    device = model.U.device
+    total = torch.zeros(model.n_networks, device=device)
     counted = 0
-    for update, stream in _updates(language, recipe, seeds, first, last, model.U.device):
+
+    def gradients(*batch):
+        weighted, plain = _losses(model, *batch, recipe.undetermined_weight)
+        return plain.detach(), *torch.autograd.grad(weighted.sum(), parameters)
+
+    gradients = replayed(gradients, device)
+    # A recording is made once for every length; a few padded steps cost less than another one.
+    grain = RECORDED_STEPS if isinstance(gradients, Replayed) else 1
+    for update, batch in _updates(language, recipe, seeds, first, last, device, grain):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(update)
-        weighted, plain = _losses(model, stream, recipe.undetermined_weight)
-        optimizer.zero_grad(set_to_none=True)
-        weighted.sum().backward()
+        plain, *slopes = gradients(*batch)
+        for parameter, slope in zip(parameters, slopes, strict=True):
+            parameter.grad = slope
         clip_per_network(parameters, recipe.clip)
         optimizer.step()
-        total += plain.detach()
+        total += plain
         counted += 1
         if (update + 1) % per_report == 0 or update + 1 == last:
             mean = (total / counted).cpu()
@@ -174,8 +185,9 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
             total, counted = torch.zeros_like(total), 0
 
 
-def _updates(language, recipe, seeds, first, last, device):
-    """Pairs (update, _Batch of streams (S, B, T)) for updates first..last - 1, padding trimmed.
+def _updates(language, recipe, seeds, first, last, device, grain=1):
+    """Pairs (update, batch) for updates first..last - 1. batch: symbols (S, B, T + 1) int64, valid
+    and deterministic (S, B, T), T that of its longest stream, rounded up to a multiple of `grain`.
 
     Chunk c of network s depends on its seed and c alone: update u reads the same streams wherever
     training was taken up, and however many networks are trained with it.
@@ -187,12 +199,16 @@ def _updates(language, recipe, seeds, first, last, device):
         update = chunk * CHUNK
         for part in draws.split(together):
             symbols, valid, deterministic = language.training_symbols(part)
+            more = -valid.shape[-1] % grain
+            symbols, valid, deterministic = (
+                pad(tensor, (0, more)) for tensor in (symbols, valid, deterministic)
+            )
             n_steps = valid.flatten(1, 2).any(1).sum(-1).tolist()
             for k, n in enumerate(n_steps):
+                n += -n % grain
                 if first <= update < last:
                     read = symbols[k, ..., : n + 1].long()
-                    certain = deterministic[k, ..., :n]
-                    yield update, _Batch(read[..., :n], read[..., 1:], valid[k, ..., :n], certain)
+                    yield update, (read, valid[k, ..., :n], deterministic[k, ..., :n])
                 update += 1
 
 
@@ -200,13 +216,6 @@ def _draws(language, recipe, seed, chunk):
     """The random numbers of one chunk of one network: (CHUNK, B, ...)."""
     generator = torch.Generator().manual_seed(_mixed(seed, chunk + 1))
     return language.draw((CHUNK, recipe.batch_size), generator)
-
-
-class _Batch(NamedTuple):
-    inputs: torch.Tensor  # (S, B, T) int64
-    targets: torch.Tensor  # (S, B, T) int64
-    valid: torch.Tensor  # (S, B, T) bool
-    deterministic: torch.Tensor  # (S, B, T) bool
 
 
 def _mixed(seed, purpose):
@@ -217,14 +226,14 @@ def _mixed(seed, purpose):
     return (int(seed) * 1_000_003 + purpose) % 2**32
 
 
-def _losses(model, stream, undetermined_weight):
+def _losses(model, symbols, valid, deterministic, undetermined_weight):
     """(S,), (S,): each network's mean cross-entropy, weighted for training and plain."""
     time_major = (2, 0, 1)
-    log_q = model(stream.inputs).logits.permute(2, 0, 3, 1).log_softmax(2)  # (T, S, K, B)
-    targets = stream.targets.permute(time_major)[:, :, None]
+    log_q = model(symbols[..., :-1]).logits.permute(2, 0, 3, 1).log_softmax(2)  # (T, S, K, B)
+    targets = symbols[..., 1:].permute(time_major)[:, :, None]
     surprise = -log_q.gather(2, targets)[:, :, 0]  # (T, S, B)
-    valid = stream.valid.permute(time_major).to(surprise.dtype)
-    certain = stream.deterministic.permute(time_major)
+    valid = valid.permute(time_major).to(surprise.dtype)
+    certain = deterministic.permute(time_major)
     weight = torch.where(certain, valid, undetermined_weight * valid)
     weighted = summed(surprise * weight, (0, 2)) / summed(weight, (0, 2))
     plain = summed(surprise.detach() * valid, (0, 2)) / summed(valid, (0, 2))

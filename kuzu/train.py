@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 
+from anbn.replay import replayed
+
 from .confusion import confusion_matrix
 from .models import scaled
 
@@ -46,17 +48,26 @@ class Momentum:
 
     def __init__(self, model, recipe):
         self.lr, self.momentum = recipe.lr, recipe.momentum
+        self.model = model
         self.names = [name for name, _ in model.named_parameters()]
         self.weights = list(model.parameters())
         self.velocities = [torch.zeros_like(weight) for weight in self.weights]
+        self.gradients = replayed(self._gradients, self.weights[0].device)
 
-    @torch.no_grad()
-    def step(self, loss):
-        """One update down the gradient of `loss`."""
-        gradients = torch.autograd.grad(loss, self.weights)
-        torch._foreach_mul_(self.velocities, self.momentum)
-        torch._foreach_add_(self.velocities, gradients)
-        torch._foreach_add_(self.weights, self.velocities, alpha=-self.lr)
+    def _gradients(self, images, labels):
+        outputs = self.model(images)
+        loss = F.nll_loss(outputs, labels)
+        return outputs.detach(), loss.detach(), *torch.autograd.grad(loss, self.weights)
+
+    def step(self, images, labels):
+        """One update on a batch of scaled images (B, 28, 28); its log-probabilities (B, 10) and
+        its mean loss as they were before."""
+        outputs, loss, *gradients = self.gradients(images, labels)
+        with torch.no_grad():
+            torch._foreach_mul_(self.velocities, self.momentum)
+            torch._foreach_add_(self.velocities, gradients)
+            torch._foreach_add_(self.weights, self.velocities, alpha=-self.lr)
+        return outputs, loss
 
     def state_dict(self):
         """The velocities by parameter name, as a checkpoint keeps them."""
@@ -142,20 +153,27 @@ def run_epoch(model, data, recipe, optimizer, order, number, report=None):
     order = order.to(device)
     n, size = len(order), recipe.batch_size
     outputs = torch.empty(n, 10, device=device)
-    seen = 0
+    seen, losses = 0, []
+
+    def tell():
+        """Report the losses collected, and forget them."""
+        for images_before, loss in losses:
+            check(float(loss), number, recipe)
+            report(number, images_before, float(loss))
+        losses.clear()
+
     for chunk in order.split(GATHERED * size):
         images = scaled(data.train_images.index_select(0, chunk))  # (GATHERED * B, 28, 28)
         labels = data.train_labels.index_select(0, chunk)
         for x, y in zip(images.split(size), labels.split(size), strict=True):
-            output = model(x)  # (B, 10)
-            loss = F.nll_loss(output, y)
-            optimizer.step(loss)
-            outputs[seen : seen + len(y)] = output.detach()
+            output, loss = optimizer.step(x, y)
+            outputs[seen : seen + len(y)] = output
             if report is not None and seen // size % REPORT_EVERY == 0:
-                value = loss.item()
-                check(value, number, recipe)
-                report(number, seen, value)
+                losses.append((seen, loss.clone()))
+                if device.type == "cpu":  # elsewhere to look at a loss is to wait for it
+                    tell()
             seen += len(y)
+    tell()
     return outputs
 
 

@@ -1,0 +1,93 @@
+"""Recording and replaying: the logic on the CPU, the graphs themselves where there is a GPU."""
+
+import pytest
+import torch
+
+import anbn.train
+import kuzu.train
+from anbn.languages import CountingLanguage
+from anbn.replay import Replayed, replayed
+from anbn.train import build, default_recipe, train, with_options
+from kuzu import models
+from kuzu.data import load_kana
+from kuzu.train import CLASSIC, seeded
+
+CPU = torch.device("cpu")
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+
+class Tape:
+    """Stands in for a CUDA graph: replaying computes from the places of the arguments and writes
+    to the places of the results."""
+
+    def __init__(self):
+        self.recordings = 0
+
+    def __call__(self, work, places):
+        self.recordings += 1
+        results = [torch.full_like(result, torch.nan) for result in work(*places)]
+
+        def replay():
+            for place, result in zip(results, work(*places), strict=True):
+                place.copy_(result)
+
+        return replay, results
+
+
+def trained_counters(device=CPU):
+    language = CountingLanguage.named("anb2n")
+    recipe = with_options(default_recipe(language, "lstm", 3), n_sequences=40 * 8)
+    model = build(language, "lstm", 3, [0, 1, 2], recipe, device)
+    list(train(model, language, recipe, [0, 1, 2]))
+    return [parameter.detach().cpu() for parameter in model.parameters()]
+
+
+def trained_classifier(device=CPU):
+    data = load_kana(200, 20, seed=1).to(device)
+    model = models.build("conv", generator=seeded(0)).to(device)
+    lines = []
+    epochs = kuzu.train.train(model, data, CLASSIC, report=lambda *line: lines.append(line))
+    next(epochs), next(epochs)
+    return [parameter.detach().cpu() for parameter in model.parameters()], lines
+
+
+def test_recorded_once_per_shape_and_reads_what_changes():
+    tape, weight = Tape(), torch.ones(3)
+    work = Replayed(lambda x: (x * weight,), tape)
+    assert work(torch.arange(3.0))[0].tolist() == [0, 1, 2]
+    weight *= 10
+    assert work(torch.ones(3))[0].tolist() == [10, 10, 10]
+    assert work(torch.ones(2, 3))[0].shape == (2, 3)
+    assert tape.recordings == 2
+
+
+def test_replayed_training_is_training(monkeypatch):
+    counters, (classifier, lines) = trained_counters(), trained_classifier()
+    tapes = []
+
+    def recorded(work, device):
+        tapes.append(Tape())
+        return Replayed(work, tapes[-1])
+
+    monkeypatch.setattr(anbn.train, "replayed", recorded)
+    monkeypatch.setattr(kuzu.train, "replayed", recorded)
+    for ours, plain in zip(trained_counters(), counters, strict=True):
+        torch.testing.assert_close(ours, plain, atol=1e-6, rtol=1e-5)
+    again, more_lines = trained_classifier()
+    assert all(map(torch.equal, again, classifier)) and lines == more_lines
+    assert tapes[0].recordings <= 3  # 40 updates of lengths up to 60, rounded up to 32 and 64
+    assert tapes[1].recordings == 2  # whole batches, and the last one
+
+
+def test_on_the_cpu_nothing_is_recorded():
+    assert replayed(len, CPU) is len
+
+
+@GPU
+def test_graphs_on_a_gpu_train_as_the_cpu_does():
+    """A few updates: rounding differs, and training amplifies it."""
+    cuda = torch.device("cuda")
+    for ours, plain in zip(trained_counters(cuda), trained_counters(), strict=True):
+        torch.testing.assert_close(ours, plain, atol=5e-3, rtol=5e-3)
+    for ours, plain in zip(trained_classifier(cuda)[0], trained_classifier()[0], strict=True):
+        torch.testing.assert_close(ours, plain, atol=1e-3, rtol=1e-2)
