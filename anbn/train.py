@@ -111,8 +111,9 @@ def default_recipe(language, kind, n_hidden):
     if not counting:
         return Recipe(n_sequences=32_000, batch_size=16, learning_rate=0.03, **shared)
     if n_hidden <= 2:
-        shared["identity"] = 1.0 if max(language.multiples) == 1 else 0.7
-        return Recipe(n_sequences=48_000, batch_size=16, learning_rate=0.05, **shared)
+        plain = max(language.multiples) == 1
+        length, identity = (32_000, 1.0) if plain else (48_000, 0.7)
+        return Recipe(length, batch_size=16, learning_rate=0.05, identity=identity, **shared)
     return Recipe(n_sequences=96_000, batch_size=32, learning_rate=0.03, identity=1.0, **shared)
 
 
