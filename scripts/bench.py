@@ -165,17 +165,21 @@ def anbn(rounds):
     torch.set_num_threads(threads)
 
 
-def main(argv=None):
+def parse_args(argv=None):
     parser = Parser(description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", choices=[*PARTS, []], default=list(PARTS), metavar="PART"
-    )
+    # Some Pythons check an empty list against the choices as if it were one of them.
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[], metavar="PART")
     parser.add_argument(
         "--rounds", type=number(int, 1), default=3, help="counted rounds per figure"
     )
     parser.add_argument("--json", metavar="FILE", help="also write the figures here")
     args = parser.parse_args(argv)
+    args.parts = args.parts or list(PARTS)
+    return args
 
+
+def main(argv=None):
+    args = parse_args(argv)
     import torch
     from runs import describe, write_whole
 

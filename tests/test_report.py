@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import bench
 import pytest
 import report
 from options import BadInput
@@ -63,6 +64,13 @@ def test_a_command_that_fails_ends_the_report():
 def test_a_stuck_network_is_a_result_too(tmp_path):
     folder = report.call(f"xor_main.py --hid 1 --epoch 100 --quiet --out {tmp_path}")
     assert json.loads((folder / "summary.json").read_text())["accuracy"] < 100
+
+
+def test_benchmarks_all_or_some():
+    assert bench.parse_args([]).parts == ["kuzu", "xor", "anbn"]
+    assert bench.parse_args(["xor", "--rounds", "1"]).parts == ["xor"]
+    row = bench.compare("idle", lambda: 1, lambda: 100, "turns", rounds=3)
+    assert row["rounds"] == 3 and row["ratio"] > 0
 
 
 def test_table_and_markers():
