@@ -18,7 +18,7 @@ from .confusion import confusion_matrix
 from .models import scaled
 
 REPORT_EVERY = 100  # batches between two loss lines
-GATHERED = 64  # batches gathered and scaled at once: few calls, and they still fit the cache
+GATHERED = 8  # batches gathered and scaled at once: few calls, and they still fit the cache
 
 
 class TrainingDiverged(ArithmeticError):
@@ -63,10 +63,19 @@ class Momentum:
         """One update on a batch of scaled images (B, 28, 28); its log-probabilities (B, 10) and
         its mean loss as they were before."""
         outputs, loss, *gradients = self.gradients(images, labels)
-        with torch.no_grad():
-            torch._foreach_mul_(self.velocities, self.momentum)
-            torch._foreach_add_(self.velocities, gradients)
-            torch._foreach_add_(self.weights, self.velocities, alpha=-self.lr)
+        with torch.no_grad():  # what torch.optim.SGD(fused=True) calls: one pass over all weights
+            torch._fused_sgd_(
+                self.weights,
+                gradients,
+                self.velocities,
+                lr=self.lr,
+                momentum=self.momentum,
+                weight_decay=0.0,
+                dampening=0.0,
+                nesterov=False,
+                maximize=False,
+                is_first_step=False,
+            )
         return outputs, loss
 
     def state_dict(self):
@@ -151,9 +160,8 @@ def run_epoch(model, data, recipe, optimizer, order, number, report=None):
     model.train()
     device = data.train_images.device
     order = order.to(device)
-    n, size = len(order), recipe.batch_size
-    outputs = torch.empty(n, 10, device=device)
-    seen, losses = 0, []
+    size = recipe.batch_size
+    outputs, losses, seen = [], [], 0
 
     def tell():
         """Report the losses collected, and forget them."""
@@ -167,14 +175,14 @@ def run_epoch(model, data, recipe, optimizer, order, number, report=None):
         labels = data.train_labels.index_select(0, chunk)
         for x, y in zip(images.split(size), labels.split(size), strict=True):
             output, loss = optimizer.step(x, y)
-            outputs[seen : seen + len(y)] = output
+            outputs.append(output.clone())  # on a GPU its place is used again
             if report is not None and seen // size % REPORT_EVERY == 0:
                 losses.append((seen, loss.clone()))
                 if device.type == "cpu":  # elsewhere to look at a loss is to wait for it
                     tell()
             seen += len(y)
     tell()
-    return outputs
+    return torch.cat(outputs)
 
 
 @torch.inference_mode()
