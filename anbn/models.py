@@ -141,17 +141,19 @@ class Recurrent(nn.Module):
                 getattr(model, name).copy_(parameters[name])
         return model
 
-    def forward(self, inputs, start=None):
+    def forward(self, inputs, start=None, slope=None):
         """Read sequences: inputs (B, T) int64, the same for all networks, or (S, B, T).
 
         start: the State before the first symbol; the network's own start state by default.
+        slope: a factor of all pre-activations of the hidden units and gates.
         Returns an Activity. Gradients flow through its logits alone.
         """
         if inputs.dim() == 2:
             inputs = inputs.expand(self.n_networks, *inputs.shape)
         start = self.start(inputs.shape[1]) if start is None else start
         biased = self.W + repeated(self.hid_bias, self.n_symbols)
-        parts = torch.cat([biased, self.U], 1), self.V, self.out_bias
+        across = torch.cat([biased, self.U], 1)
+        parts = across if slope is None else slope * across, self.V, self.out_bias
         logits, hidden, *rest = self._scan(parts, inputs.permute(2, 0, 1).contiguous(), start)
         logits, hidden = (part.permute(1, 3, 0, 2) for part in (logits, hidden))
         if not rest:
@@ -159,6 +161,12 @@ class Recurrent(nn.Module):
         cell, gates = (part.permute(1, 3, 0, 2) for part in rest)
         i, f, g, o = gates.chunk(4, -1)
         return Activity(hidden, logits, cell, i, f, g, o)
+
+    @torch.no_grad()
+    def fold(self, slope):
+        """Multiply all pre-activations of the hidden units and gates by `slope`, for good."""
+        for name in ("W", "U", "hid_bias"):
+            getattr(self, name).mul_(slope)
 
     def read_out(self, hidden):
         """hidden (S, ..., H) -> logits (S, ..., K)."""

@@ -54,6 +54,8 @@ class Recipe:
     init: float | None = None  # normal(0, init) parameters; None: uniform in +-1/sqrt(H)
     identity: float = 0.0  # SRN: recurrent weights start as this times the identity, and noise
     noise: float = 0.1  # standard deviation of that noise
+    steepness: float = 1.0  # the slope of all pre-activations grows from 1 to this
+    flat: float = 0.3  # the part of the training before it grows
     forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
 
     def __post_init__(self):
@@ -76,6 +78,12 @@ class Recipe:
         rise = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
         return self.learning_rate * max(rise * fall, 1e-3)
+
+    def slope(self, update):
+        """The factor of the pre-activations at an update: 1 until the count is found, then a
+        geometric rise, then constant while the learning rate falls to 0."""
+        progress = update / self.n_updates
+        return self.steepness ** min(1.0, max(0.0, progress - self.flat) / (0.9 - self.flat))
 
 
 @dataclass
@@ -117,6 +125,33 @@ def default_recipe(language, kind, n_hidden):
     return Recipe(n_sequences=96_000, batch_size=32, learning_rate=0.03, identity=1.0, **shared)
 
 
+def far_recipe(language, kind, n_hidden):
+    """The recipe for LSTMs that count far beyond the longest n in training.
+
+    Two things end a trained LSTM's count soon after: soft gates, by which the cell leaks a little
+    at every step, and the lesson that no n in training is larger than it is. So the slope of all
+    gates and candidates grows until they switch, once the count is found; and steps that are not
+    certain have no weight, so that no unit has a reason to know how many letters A are usual: what
+    the networks predict there means nothing. Plain Adam: in the eigenbasis they count less far.
+
+    Raises RecipeError for an SRN, whose units have no gates, and for Reber, which does not count.
+    """
+    if kind != "lstm" or not hasattr(language, "multiples"):
+        raise RecipeError("only LSTMs that count have a recipe for counting far: use --model lstm")
+    return Recipe(
+        n_sequences=128_000,
+        batch_size=16,
+        optimizer="adam",
+        learning_rate=0.01,
+        forget_bias=1.0,
+        steepness=20.0,
+        undetermined_weight=0.0,
+    )
+
+
+RECIPES = {"usual": default_recipe, "far": far_recipe}
+
+
 def build(language, kind, n_hidden, seeds, recipe, device="cpu"):
     """A model of len(seeds) networks with the recipe's initial parameters, network s drawn from
     seeds[s] alone. Raises ModelError for impossible sizes."""
@@ -150,19 +185,21 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
     total = torch.zeros(model.n_networks, device=device)
     counted = 0
 
-    def gradients(*batch):
-        weighted, plain = _losses(model, *batch, recipe.undetermined_weight)
+    def gradients(slope, *batch):
+        weighted, plain = _losses(model, *batch, recipe.undetermined_weight, slope)
         return plain.detach(), *torch.autograd.grad(weighted.sum(), parameters)
 
     gradients = replayed(gradients, device)
+    model.fold(1 / recipe.slope(first))
     # A recording is made once for every length; a few padded steps cost less than another one.
     grain = RECORDED_STEPS if isinstance(gradients, Replayed) else 1
     for update, batch in _updates(language, recipe, seeds, first, last, device, grain):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(update)
-        plain, *slopes = gradients(*batch)
-        for parameter, slope in zip(parameters, slopes, strict=True):
-            parameter.grad = slope
+        steep = torch.tensor(recipe.slope(update), device=device)
+        plain, *downhill = gradients(steep, *batch)
+        for parameter, gradient in zip(parameters, downhill, strict=True):
+            parameter.grad = gradient
         clip_per_network(parameters, recipe.clip)
         optimizer.step()
         total += plain
@@ -176,6 +213,7 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
                     f"{(update + 1) * recipe.batch_size} sequences (first seed {lost[0]}); "
                     "choose a smaller learning rate"
                 )
+            model.fold(recipe.slope(update + 1))
             yield Record(
                 sequences=(update + 1) * recipe.batch_size,
                 loss=_held_out_loss(model, language),
@@ -183,6 +221,7 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
                 learning_rate=recipe.rate(update),
                 optimizer_state=optimizer.state_dict,
             )
+            model.fold(1 / recipe.slope(update + 1) if update + 1 < last else 1)
             total, counted = torch.zeros_like(total), 0
 
 
@@ -227,10 +266,11 @@ def _mixed(seed, purpose):
     return (int(seed) * 1_000_003 + purpose) % 2**32
 
 
-def _losses(model, symbols, valid, deterministic, undetermined_weight):
+def _losses(model, symbols, valid, deterministic, undetermined_weight, slope=None):
     """(S,), (S,): each network's mean cross-entropy, weighted for training and plain."""
     time_major = (2, 0, 1)
-    log_q = model(symbols[..., :-1]).logits.permute(2, 0, 3, 1).log_softmax(2)  # (T, S, K, B)
+    logits = model(symbols[..., :-1], slope=slope).logits  # (S, B, T, K)
+    log_q = logits.permute(2, 0, 3, 1).log_softmax(2)  # (T, S, K, B)
     targets = symbols[..., 1:].permute(time_major)[:, :, None]
     surprise = -log_q.gather(2, targets)[:, :, 0]  # (T, S, B)
     valid = valid.permute(time_major).to(surprise.dtype)

@@ -40,6 +40,12 @@ def parse_args(argv=None):
     parser = Parser(description=__doc__)
     add_network_options(parser)
     group = parser.add_argument_group("training (the defaults depend on language and network)")
+    group.add_argument(
+        "--recipe",
+        choices=("usual", "far"),
+        default="usual",
+        help="far: an LSTM is trained to count far beyond --length, longer (default: usual)",
+    )
     group.add_argument("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
     group.add_argument("--lr", type=number(float, above=0, most=1e6), help="learning rate")
     group.add_argument("--mom", type=number(float, 0, most=1), help="momentum of sgd")
@@ -49,6 +55,12 @@ def parse_args(argv=None):
         "--epoch",
         type=number(float, above=0),
         help="length of training, in thousands of sequences per network",
+    )
+    group.add_argument(
+        "--n_most",
+        type=number(int, 1),
+        default=1000,
+        help="the first failing n is looked for up to here",
     )
     add_flag(group, "--set_weights", "no training: weights set by hand that count exactly (lstm)")
     group.add_argument(
@@ -63,7 +75,7 @@ def parse_args(argv=None):
 def new_networks(args, seeds, device):
     """Untrained Networks, one per seed, or the hand-set one."""
     from anbn.handset import handset
-    from anbn.train import build, default_recipe, with_options
+    from anbn.train import RECIPES, build, with_options
 
     language = build_language(args.lang or "anbn", args.embed, args.length)
     if args.set_weights:
@@ -74,7 +86,7 @@ def new_networks(args, seeds, device):
     kind = args.model or "srn"
     n_hidden = args.hid or default_hidden(language, kind)
     recipe = with_options(
-        default_recipe(language, kind, n_hidden),
+        RECIPES[args.recipe](language, kind, n_hidden),
         optimizer=args.optim,
         learning_rate=args.lr,
         momentum=args.mom,
@@ -254,7 +266,7 @@ def main(argv=None):
             networks, losses = merge(parts, folder)
         seconds = time.perf_counter() - start
     with torch.no_grad():
-        found = judge(networks, args.seed)
+        found = judge(networks, args.seed, args.n_most)
         content = summary(networks, found, losses, seconds)
         save_results(networks, found, losses, content, folder, args.seed)
         if not args.quiet:

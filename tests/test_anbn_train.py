@@ -15,6 +15,7 @@ from anbn.train import (
     build,
     clip_per_network,
     default_recipe,
+    far_recipe,
     train,
     with_options,
 )
@@ -211,3 +212,36 @@ def test_every_network_reads_streams_of_its_own():
     first, second = (_draws(ANB2N, SHORT, seed, 0) for seed in (0, 1))
     assert not torch.equal(first, second)
     assert not torch.equal(first, _draws(ANB2N, SHORT, 0, 1))
+
+
+STEEP = with_options(
+    far_recipe(ANB2N, "lstm", 2), n_sequences=320, batch_size=4, learning_rate=0.05, steepness=8.0
+)
+
+
+def test_pre_activations_grow_steeper_and_stay_so():
+    slopes = [STEEP.slope(update) for update in range(STEEP.n_updates + 1)]
+    assert slopes[0] == 1 and slopes[-1] == 8 and slopes == sorted(slopes)
+    model, _ = run(STEEP, [0], kind="lstm")
+    inputs = torch.tensor([[0, 0, 1, 1, 1, 1]])
+    steep = model(inputs)
+    model.fold(1 / 8)
+    torch.testing.assert_close(model(inputs, slope=8.0).logits, steep.logits)
+    assert not torch.allclose(model(inputs).logits, steep.logits, atol=1e-3)
+
+
+def test_a_steep_training_that_is_resumed_ends_the_same():
+    whole, _ = run(STEEP, [0, 1], kind="lstm", report_every=80)
+    model = build(ANB2N, "lstm", 2, [0, 1], STEEP)
+    record = next(train(model, ANB2N, STEEP, [0, 1], report_every=80))
+    state = {"done": record.sequences, "optimizer_state": record.optimizer_state()}
+    list(train(model, ANB2N, STEEP, [0, 1], report_every=80, **state))
+    for name in whole.names:
+        assert torch.equal(getattr(model, name), getattr(whole, name))
+
+
+def test_only_counting_lstms_count_far():
+    with pytest.raises(RecipeError, match="--model lstm"):
+        far_recipe(ANB2N, "srn", 2)
+    with pytest.raises(RecipeError, match="count"):
+        far_recipe(ReberLanguage(), "lstm", 3)
