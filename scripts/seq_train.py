@@ -43,7 +43,6 @@ def parse_args(argv=None):
     group.add_argument(
         "--recipe",
         choices=("usual", "far"),
-        default="usual",
         help="far: an LSTM is trained to count far beyond --length, longer (default: usual)",
     )
     group.add_argument("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
@@ -86,7 +85,7 @@ def new_networks(args, seeds, device):
     kind = args.model or "srn"
     n_hidden = args.hid or default_hidden(language, kind)
     recipe = with_options(
-        RECIPES[args.recipe](language, kind, n_hidden),
+        RECIPES[args.recipe or "usual"](language, kind, n_hidden),
         optimizer=args.optim,
         learning_rate=args.lr,
         momentum=args.mom,
@@ -101,7 +100,7 @@ def new_networks(args, seeds, device):
 def resumed_networks(args, device):
     """The Networks of --resume, ready to be trained further."""
     path = Path(args.resume)
-    for name in ("optim", "lr", "mom", "init", "batch_size"):
+    for name in ("recipe", "optim", "lr", "mom", "init", "batch_size"):
         if getattr(args, name) is not None:
             raise BadInput(f"a run that is resumed keeps its own recipe: --{name} cannot be given")
     networks = unpack(newest_checkpoint(path) if path.is_dir() else path, args)

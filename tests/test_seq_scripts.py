@@ -209,6 +209,7 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path):
         "--embed True --lang anbn",
         "--lang reber --set_weights",
         "--lang anbncn --set_weights --hid 2",
+        "--lang anbn --recipe far",  # an SRN has no gates
         "--resume nowhere",
         "--lr 1e38",
         "--init 1e38 --epoch 0.1 --seeds 2",  # the loss is no number from the start
