@@ -49,7 +49,9 @@ class Measured:
             summary = json.loads((folder / "summary.json").read_text())
             for line in then:
                 more = call(f"{line} --run {shlex.quote(str(folder))} --out {shlex.quote(out)}")
-                summary[line.split(".")[0]] = json.loads((more / "summary.json").read_text())
+                found = json.loads((more / "summary.json").read_text())
+                found.pop("plot_of", None)  # a temporary folder
+                summary[line.split(".")[0]] = found
                 self.keep(name, more, figures)
             self.keep(name, folder, figures)
         config = {"command": shown, "seconds": round(seconds, 1)}
