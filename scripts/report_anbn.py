@@ -160,10 +160,11 @@ has no end, and the network agrees with it as far as its count is exact.
 
 {account(plot)}
 
-Change of the distance between neighbouring counts, per symbol: contraction under A
-{rate["measured_contraction"]}, expansion under B {rate["measured_expansion"]}, product
-{rate["measured_product"]} (1 treats all n alike); at the fixed points {rate["contraction"]},
-{rate["expansion"]}, {rate["product"]}. Fixed points of each symbol's map:
+From one symbol to the next the distance between neighbouring counts changes by a factor of
+{rate["measured_contraction"]} per A and {rate["measured_expansion"]} per B, together
+{rate["measured_product"]} (1 treats all n alike). At the fixed points the factor is
+{rate["contraction"]} for A and {rate["expansion"]} for B, together {rate["product"]} (- where there
+is none of the kind that counting needs). Fixed points of each symbol's map:
 
 {points}
 {measured.figure(name, "phase_portraits.png", "Where each symbol moves the state.")}"""
