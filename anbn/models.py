@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from anbn.compiled import CompiledLSTM, CompiledSRN, library_for
 from anbn.scan import LSTMScan, SRNScan
 
 
@@ -54,6 +55,8 @@ class Recurrent(nn.Module):
     kind: str  # "srn" or "lstm"
     names: tuple  # parameter names, as stored
     gate_rows: int  # rows of W, U and hid_bias per hidden unit
+    scan: type  # the recurrence in torch's operations
+    compiled: type  # and from scan.c
 
     def __init__(self, n_symbols, n_hidden, seeds=(0,), init=None):
         """init: standard deviation of normal initial parameters; None for the kind's own start.
@@ -154,11 +157,17 @@ class Recurrent(nn.Module):
         biased = self.W + repeated(self.hid_bias, self.n_symbols)
         across = torch.cat([biased, self.U], 1)
         parts = across if slope is None else slope * across, self.V, self.out_bias
-        logits, hidden, *rest = self._scan(parts, inputs.permute(2, 0, 1).contiguous(), start)
-        logits, hidden = (part.permute(1, 3, 0, 2) for part in (logits, hidden))
+        starts = [part.mT.contiguous() for part in start if part is not None]  # (S, H, B)
+        if library := library_for(across):
+            symbols = inputs.mT.contiguous()  # (S, T, B)
+            outputs = self.compiled.apply(library, *parts, symbols, *starts)
+        else:
+            symbols = inputs.permute(2, 0, 1).contiguous()  # (T, S, B)
+            outputs = (part.transpose(0, 1) for part in self.scan.apply(*parts, symbols, *starts))
+        logits, hidden, *rest = (part.permute(0, 3, 1, 2) for part in outputs)
         if not rest:
             return Activity(hidden, logits)
-        cell, gates = (part.permute(1, 3, 0, 2) for part in rest)
+        cell, gates = rest
         i, f, g, o = gates.chunk(4, -1)
         return Activity(hidden, logits, cell, i, f, g, o)
 
@@ -188,13 +197,11 @@ class SRN(Recurrent):
     kind = "srn"
     names = ("H0", "W", "U", "hid_bias", "V", "out_bias")
     gate_rows = 1
+    scan, compiled = SRNScan, CompiledSRN
 
     def start(self, n_batch):
         """The start State for n_batch sequences: hidden (S, B, H)."""
         return State(repeated(self.H0.tanh(), n_batch))
-
-    def _scan(self, parts, symbols, start):
-        return SRNScan.apply(*parts, symbols, start.hidden.mT)
 
 
 class LSTM(Recurrent):
@@ -203,14 +210,12 @@ class LSTM(Recurrent):
     kind = "lstm"
     names = ("W", "U", "hid_bias", "V", "out_bias")
     gate_rows = 4
+    scan, compiled = LSTMScan, CompiledLSTM
 
     def start(self, n_batch):
         """The start State for n_batch sequences: hidden and cell (S, B, H), zero."""
         zero = self.U.new_zeros(self.n_networks, n_batch, self.n_hidden)
         return State(zero, zero)
-
-    def _scan(self, parts, symbols, start):
-        return LSTMScan.apply(*parts, symbols, start.hidden.mT, start.cell.mT)
 
 
 def repeated(vectors, n):

@@ -10,8 +10,9 @@ Autograd would record a dozen small operations per time step. Here a step is one
 (exactly one symbol is on, so the biases can stand in the rows of the symbols). The arguments are
 its parts: across = [W + hid_bias; U] (S, K+H, G), V (S, H, K), out_bias (S, K). The backward loop
 keeps only what must come one after another. Layout inside: (T, S, rows, B), so that a step is one
-contiguous block. tests/test_anbn_models.py checks both passes against torch.nn.RNN, torch.nn.LSTM
-and finite differences. Gradients flow through the logits alone.
+contiguous block. Small networks on a CPU take the loops of scan.c instead, where they can be
+compiled. tests/test_anbn_models.py checks both passes of both against torch.nn.RNN, torch.nn.LSTM
+and double precision. Gradients flow through the logits alone.
 """
 
 import torch

@@ -268,16 +268,14 @@ def _mixed(seed, purpose):
 
 def _losses(model, symbols, valid, deterministic, undetermined_weight, slope=None):
     """(S,), (S,): each network's mean cross-entropy, weighted for training and plain."""
-    time_major = (2, 0, 1)
     logits = model(symbols[..., :-1], slope=slope).logits  # (S, B, T, K)
-    log_q = logits.permute(2, 0, 3, 1).log_softmax(2)  # (T, S, K, B)
-    targets = symbols[..., 1:].permute(time_major)[:, :, None]
-    surprise = -log_q.gather(2, targets)[:, :, 0]  # (T, S, B)
-    valid = valid.permute(time_major).to(surprise.dtype)
-    certain = deterministic.permute(time_major)
-    weight = torch.where(certain, valid, undetermined_weight * valid)
-    weighted = summed(surprise * weight, (0, 2)) / summed(weight, (0, 2))
-    plain = summed(surprise.detach() * valid, (0, 2)) / summed(valid, (0, 2))
+    log_q = logits.permute(0, 2, 3, 1).log_softmax(2)  # (S, T, K, B), as the model made them
+    targets = symbols[..., 1:].mT[:, :, None]
+    surprise = -log_q.gather(2, targets)[:, :, 0]  # (S, T, B)
+    valid = valid.mT.to(surprise.dtype)
+    weight = torch.where(deterministic.mT, valid, undetermined_weight * valid)
+    weighted = summed(surprise * weight, (1, 2)) / summed(weight, (1, 2))
+    plain = summed(surprise.detach() * valid, (1, 2)) / summed(valid, (1, 2))
     return weighted, plain
 
 

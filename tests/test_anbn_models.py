@@ -4,11 +4,22 @@ import pytest
 import torch
 from torch import nn
 
+from anbn import compiled, models
 from anbn.languages import CountingLanguage
 from anbn.models import LSTM, MODELS, SRN, ModelError, State
 from anbn.scan import LSTMScan, SRNScan
 
 S, B, T, K, H = 3, 5, 17, 4, 3
+
+
+@pytest.fixture(autouse=True, params=["scan.c", "torch"])
+def recurrence(request, monkeypatch):
+    """Every test twice: with the compiled loops, where there is a compiler, and without."""
+    if request.param == "torch":
+        monkeypatch.setattr(models, "library_for", lambda across: None)
+    elif compiled.load() is None:
+        pytest.skip("no C compiler")
+    return request.param
 
 
 def some_inputs(shape=(S, B, T), seed=0):
@@ -179,3 +190,44 @@ def test_sizes_and_parameters_that_make_no_network():
         SRN.from_parameters({k: v for k, v in good.items() if k != "H0"})
     with pytest.raises(ModelError):
         LSTM.from_parameters(good)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("n_batch", [1, 8, 21])
+def test_compiled_loops_agree_with_double_precision(recurrence, kind, n_batch):
+    """Full registers and what is left over, gradients of every parameter, large pre-activations."""
+    inputs = some_inputs((S, n_batch, 40), seed=7)
+    exact, single = some_model(kind), some_model(kind, torch.float32)
+    for model in (exact, single):
+        with torch.no_grad():
+            model.W[0] *= 30
+        (model(inputs).logits.sin().sum()).backward()
+    torch.testing.assert_close(
+        single(inputs).logits.double(), exact(inputs).logits, atol=2e-5, rtol=1e-5
+    )
+    for name in exact.names:
+        ours, theirs = getattr(single, name).grad, getattr(exact, name).grad
+        scale = float(theirs.abs().max())
+        torch.testing.assert_close(ours.double(), theirs, atol=2e-5 * scale, rtol=1e-3)
+
+
+def test_not_a_number_is_not_hidden(recurrence):
+    model = some_model("lstm", torch.float32)
+    with torch.no_grad():
+        model.U[1] = torch.nan
+    finite = model(some_inputs()).logits.isfinite().flatten(1).all(1)
+    assert finite.tolist() == [True, False, True]
+
+
+def test_without_a_compiler_there_is_no_library(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiled.shutil, "which", lambda name: None)
+    assert compiled.load.__wrapped__() is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_compiler_that_fails_leaves_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiled.shutil, "which", lambda name: "false")
+    assert compiled.load.__wrapped__() is None
+    assert not list(tmp_path.rglob("*.so"))
