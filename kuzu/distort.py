@@ -32,19 +32,23 @@ def distort(images, distortion, generator, size=None, field=None):
     """
     n = len(images)
     size = size or images.shape[-1]
-    grid = affine_grid(n, size, distortion, generator)  # (N, size, size, 2)
+    device = images.device
+    grid = affine_grid(n, size, distortion, generator, device=device)  # (N, size, size, 2)
     if distortion.elastic:
         c = distortion.control_points
         random_field = torch.randn(n, c, c, 2, generator=generator) * distortion.elastic
         field = random_field if field is None else field + random_field
     if field is not None:
         grid = grid + F.interpolate(  # (N, 2, C, C) -> (N, 2, size, size)
-            field.permute(0, 3, 1, 2), size=(size, size), mode="bicubic", align_corners=True
+            field.to(device).permute(0, 3, 1, 2),
+            size=(size, size),
+            mode="bicubic",
+            align_corners=True,
         ).permute(0, 2, 3, 1)
-    return F.grid_sample(images, grid.to(images.device), padding_mode="border", align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-def affine_grid(n, size, distortion, generator, align_corners=False):
+def affine_grid(n, size, distortion, generator, align_corners=False, device="cpu"):
     """Sampling positions (n, size, size, 2) of n random affine maps of the square [-1, 1]^2:
     for the centres of size x size pixels or, with align_corners, for points up to its border."""
 
@@ -60,6 +64,5 @@ def affine_grid(n, size, distortion, generator, align_corners=False):
     slanted = torch.eye(2).repeat(n, 1, 1)
     slanted[:, 0, 1] = slant[:, 0]
     linear = turned @ slanted * scale[:, None, :]  # (N, 2, 2)
-    return F.affine_grid(
-        torch.cat((linear, shift[:, :, None]), 2), (n, 1, size, size), align_corners
-    )
+    maps = torch.cat((linear, shift[:, :, None]), 2).to(device)  # (N, 2, 3)
+    return F.affine_grid(maps, (n, 1, size, size), align_corners)

@@ -1,6 +1,8 @@
 """The three networks, in the order of what they can see: lines, features, features anywhere.
 
 Each takes images (N, 28, 28) scaled to [-1, 1] and returns log-probabilities (N, 10).
+between(layer, x) may change what a hidden layer passes to its squashing function, as batch
+normalization does.
 
     NetLin    784 - 10                                                     7,850 parameters
     NetFull   784 - 100 tanh - 10                                         79,510
@@ -14,6 +16,11 @@ import torch.nn.functional as F
 from torch import nn
 
 
+def unchanged(layer, x):
+    """What happens between a layer and its squashing function, unless something else is asked."""
+    return x
+
+
 class NetLin(nn.Module):
     """One linear map and a log-softmax: 784 - 10."""
 
@@ -21,7 +28,7 @@ class NetLin(nn.Module):
         super().__init__()
         self.output = nn.Linear(784, 10)
 
-    def forward(self, images):
+    def forward(self, images, between=unchanged):
         return F.log_softmax(self.output(images.flatten(1)), 1)
 
 
@@ -33,8 +40,8 @@ class NetFull(nn.Module):
         self.hidden = nn.Linear(784, n_hidden)
         self.output = nn.Linear(n_hidden, 10)
 
-    def forward(self, images):
-        hidden = torch.tanh(self.hidden(images.flatten(1)))  # (N, H)
+    def forward(self, images, between=unchanged):
+        hidden = torch.tanh(between("hidden", self.hidden(images.flatten(1))))  # (N, H)
         return F.log_softmax(self.output(hidden), 1)
 
 
@@ -50,11 +57,13 @@ class NetConv(nn.Module):
         # Channels last in memory makes the convolutions faster on CPU and GPU alike.
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, images):
+    def forward(self, images, between=unchanged):
         # Pooling before the ReLU gives the same result, with a quarter of the ReLU's work.
-        x = F.relu(F.max_pool2d(self.conv1(images[:, None]), 2))  # (N, 32, 12, 12)
-        x = F.relu(F.max_pool2d(self.conv2(x), 2))  # (N, 64, 4, 4)
-        x = F.relu(self.hidden(x.flatten(1)))  # (N, 50)
+        x = between("conv1", self.conv1(images[:, None]))  # (N, 32, 24, 24)
+        x = F.relu(F.max_pool2d(x, 2))  # (N, 32, 12, 12)
+        x = between("conv2", self.conv2(x))  # (N, 64, 8, 8)
+        x = F.relu(F.max_pool2d(x, 2))  # (N, 64, 4, 4)
+        x = F.relu(between("hidden", self.hidden(x.flatten(1))))  # (N, 50)
         return F.log_softmax(self.output(x), 1)
 
 
@@ -86,5 +95,5 @@ def count_parameters(model):
 
 
 def scaled(images):
-    """uint8 images as float32 on [-1, 1]."""
-    return images.float().sub_(127.5).div_(127.5)
+    """Images from 0 to 255, of any type, as new float32 ones on [-1, 1]."""
+    return images.to(torch.float32, copy=True).sub_(127.5).div_(127.5)

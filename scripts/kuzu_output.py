@@ -19,6 +19,7 @@ class Output:
         self.networks = []  # (seed, model, Evaluation, history)
         self.checkpoints = {}  # by seed
         self.interrupted = False
+        self.equal_time = None  # what both recipes reach in the classic one's time
 
     def say(self, text=""):
         """Print unless --quiet."""
@@ -33,6 +34,8 @@ class Output:
             f"lr {recipe.lr:g}, momentum {recipe.momentum:g}, batch {recipe.batch_size}; "
             f"on {describe(device)}"
         )
+        if recipe.evaluate_every > 1:
+            self.say(f"Tested every {recipe.evaluate_every} epochs.")
 
     def batch(self, epoch, seen, loss):
         """The coursework's loss line."""
@@ -132,6 +135,7 @@ class Output:
             "net": self.args.net,
             "recipe": asdict(self.recipe),
             "interrupted": self.interrupted,
+            "equal_time": self.equal_time,
             "parameters": total,
             "parameters_by_layer": {name: count for name, _, count in rows},
             "networks": [
@@ -179,6 +183,13 @@ class Output:
             print(matrix_text(confusion))
         elif self.args.quiet:
             self.tested(self.networks[0][2], say=lambda text="": print(text))
+        if self.equal_time:
+            parts = (
+                f"{name} {found['accuracy']:.2%} ({found['epochs']} epochs, "
+                f"{found['seconds']:.1f} s)"
+                for name, found in self.equal_time.items()
+            )
+            print(f"At equal time, seed {self.args.seed}: {', '.join(parts)}")
         rows, total = count_parameters(self.networks[0][1])
         print(f"Parameters of Net{self.args.net.capitalize()}:")
         for name, shape, count in rows:

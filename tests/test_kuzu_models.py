@@ -11,7 +11,9 @@ from torch import nn
 from kuzu.confusion import class_accuracy, confusion_matrix, most_confused
 from kuzu.data import load_kana
 from kuzu.models import build, count_parameters, scaled
-from kuzu.train import CLASSIC, TrainingDiverged, evaluate, seeded, train
+from kuzu.normalized import Normalized
+from kuzu.train import CLASSIC, TUNED, TrainingDiverged, evaluate, seeded, train
+from kuzu.vary import Variation, vary
 
 SHORT = replace(CLASSIC, epochs=3)
 
@@ -164,3 +166,98 @@ def test_evaluation_is_the_mean_over_images(data):
     right = (whole.predictions == data.test_labels).float().mean().item()
     assert whole.accuracy == pytest.approx(right)
     assert whole.total == 100
+
+
+@pytest.mark.parametrize("net", ["lin", "full", "conv"])
+def test_the_tuned_recipe_resumed_equals_uninterrupted(data, net):
+    """The folded network is not the one that is trained: both must be in the checkpoint."""
+    recipe = replace(TUNED[net], epochs=3, evaluate_every=1, batch_size=50)
+    whole = build(net, generator=seeded(7))
+    *_, expected = train(whole, data, recipe, seed=7)
+    model = build(net, generator=seeded(7))
+    first = next(train(model, data, recipe, seed=7))
+    state = {name: value.clone() for name, value in first.optimizer.state_dict().items()}
+    *_, resumed = (
+        train(build(net), data, recipe, 7, 1, state)
+        if net == "conv"
+        else train(model, data, recipe, 7, 1, state)
+    )
+    assert resumed.test.loss == expected.test.loss
+    assert sum(p.numel() for p in whole.parameters()) == count_parameters(build(net))[1]
+
+
+def test_tuned_records_come_as_often_as_it_evaluates(data):
+    recipe = replace(TUNED["lin"], epochs=5, evaluate_every=2)
+    assert [epoch.number for epoch in train(build("lin"), data, recipe)] == [2, 4, 5]
+
+
+def test_adamw_equals_torchs(data):
+    """One cycle of the rate included; torch.optim.AdamW over batches taken by hand."""
+    recipe = replace(
+        CLASSIC, epochs=2, lr=0.01, momentum=0.9, optimizer="adamw", weight_decay=0.3, warm_up=0.4
+    )
+    model, plain = build("full", 20, seeded(1)), build("full", 20, seeded(1))
+    optimizer = torch.optim.AdamW(plain.parameters(), betas=(0.9, 0.99), weight_decay=0.3)
+    n_updates = 0
+    for number in (1, 2):
+        for batch in torch.randperm(300, generator=seeded(1, number)).split(64):
+            optimizer.param_groups[0]["lr"] = recipe.rate(n_updates / 10)
+            n_updates += 1
+            loss = F.nll_loss(plain(scaled(data.train_images[batch])), data.train_labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    list(train(model, data, recipe, seed=1))
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+    assert [recipe.rate(part) for part in (0, 0.2, 0.4, 0.7)] == pytest.approx(
+        [0, 0.005, 0.01, 0.005]
+    )
+
+
+def test_label_smoothing_is_torchs(data):
+    recipe = replace(CLASSIC, epochs=1, batch_size=300, label_smoothing=0.2)
+    model, plain = build("full", 20, seeded(1)), build("full", 20, seeded(1))
+    list(train(model, data, recipe, seed=1))
+    outputs = plain(scaled(data.train_images))
+    F.cross_entropy(outputs, data.train_labels, label_smoothing=0.2).backward()
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(ours, theirs - 0.01 * theirs.grad, atol=1e-6)
+
+
+@pytest.mark.parametrize("net", ["full", "conv"])
+def test_normalization_folds_into_the_weights(data, net):
+    """The plain network does what the normalized one does to all images as one batch, and
+    torch.nn.BatchNorm does during training what ours does."""
+    normalized = Normalized(build(net, 20, seeded(2)))
+    with torch.no_grad():
+        for k, layer in enumerate(normalized.gain):
+            normalized.gain[layer].uniform_(0.5, 2, generator=seeded(k))
+            normalized.shift[layer].uniform_(-1, 1, generator=seeded(k))
+    images = data.train_images[:250]
+    plain = build(net, 20)
+    normalized.fold_into(plain, images)
+    assert torch.allclose(plain(scaled(images)), normalized(scaled(images)), atol=1e-3)
+    x = torch.randn(9, 32, 4, 4, generator=seeded(5))
+    if net == "conv":
+        layer = nn.BatchNorm2d(32)
+        layer.weight, layer.bias = normalized.gain["conv1"], normalized.shift["conv1"]
+        assert torch.allclose(layer(x), normalized._normalize("conv1", x), atol=1e-6)
+    assert normalized(scaled(images[:1])).isfinite().all()
+
+
+def test_varied_images(data):
+    """Variation off is the images themselves; each part of it changes them, reproducibly."""
+    off = Variation(turn=0, slant=0, scale=0, shift=0, elastic=0)
+    images = data.train_images[:40]
+    torch.testing.assert_close(vary(images, off, seeded(0)), images.float(), atol=0.02, rtol=0)
+    for part in ({"turn": 0.3}, {"elastic": 0.1}, {"thickness": 1.0}, {"cutout": 8}):
+        variation = replace(off, **part)
+        one, again, other = (vary(images, variation, seeded(seed)) for seed in (1, 1, 2))
+        assert torch.equal(one, again)
+        assert not torch.allclose(one, other, atol=1)
+        assert 0 <= one.min() and one.max() <= 255
+    white = torch.full((400, 28, 28), 255, dtype=torch.uint8)
+    cut = vary(white, replace(off, cutout=8), seeded(3)) == 0
+    assert 0.4 < cut.flatten(1).any(1).float().mean() < 0.6
+    assert cut.flatten(1).sum(1).max() == 64
