@@ -69,6 +69,18 @@ def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):
 
 
 @torch.no_grad()
+def streams_right(model, stream):
+    """The share of streams (B, T) whose every deterministic step is right: (S,) on the CPU."""
+    certain = stream.deterministic & stream.valid
+    parts = []
+    for group in _groups(model, stream.inputs.numel()):
+        predicted = model.select(group)(stream.inputs).logits.argmax(-1)  # (S, B, T)
+        right = (predicted == stream.targets) | ~certain
+        parts.append(right.all(-1).sum(-1).cpu().double() / len(certain))
+    return torch.cat(parts)
+
+
+@torch.no_grad()
 def _on_streams(model, stream):
     """The per-network figures of Evaluation that come from streams (B, T), as (S,) tensors."""
     log_q = model(stream.inputs).logits.log_softmax(-1)  # (S, B, T, K)

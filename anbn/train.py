@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn.functional import pad
 
-from anbn.evaluate import coursework_loss
+from anbn.evaluate import N_STREAMS, coursework_loss, streams_right
 from anbn.models import MODELS
 from anbn.replay import Replayed, replayed
 from anbn.rotated import RotatedAdam
@@ -57,6 +57,9 @@ class Recipe:
     steepness: float = 1.0  # the slope of all pre-activations grows from 1 to this
     flat: float = 0.3  # the part of the training before it grows
     forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
+    calibration: float = 0.0  # the last part of the training, in which the read-out alone learns
+    calibration_rate: float = 0.02  # the largest learning rate then, falling by a cosine as well
+    calibration_weight: float = 0.1  # the weight of uncertain steps then
 
     def __post_init__(self):
         if self.optimizer not in OPTIMIZERS:
@@ -72,9 +75,17 @@ class Recipe:
     def n_updates(self):
         return max(1, self.n_sequences // self.batch_size)
 
+    @property
+    def n_first(self):
+        """The updates of the whole network, before those of the read-out alone."""
+        return round(self.n_updates * (1 - self.calibration))
+
     def rate(self, update):
         """The learning rate of an update: linear warm-up, then a cosine down to 0."""
-        progress = update / self.n_updates
+        if update >= self.n_first and self.calibration:
+            progress = (update - self.n_first) / max(1, self.n_updates - self.n_first)
+            return self.calibration_rate * max(0.5 * (1 + math.cos(math.pi * progress)), 1e-3)
+        progress = update / self.n_first
         rise = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
         return self.learning_rate * max(rise * fall, 1e-3)
@@ -82,7 +93,7 @@ class Recipe:
     def slope(self, update):
         """The factor of the pre-activations at an update: 1 until the count is found, then a
         geometric rise, then constant while the learning rate falls to 0."""
-        progress = update / self.n_updates
+        progress = update / self.n_first
         return self.steepness ** min(1.0, max(0.0, progress - self.flat) / (0.9 - self.flat))
 
 
@@ -93,6 +104,7 @@ class Record:
     sequences: int  # training streams per network so far
     loss: torch.Tensor  # (S,) the coursework's, of the networks as they are, on held-out streams
     cross_entropy: torch.Tensor  # (S,) nats per symbol, mean over the streams since the last report
+    streams_right: torch.Tensor  # (S,) share of held-out streams with every certain step right
     learning_rate: float
     optimizer_state: Callable  # () -> dict, for a checkpoint
 
@@ -142,14 +154,24 @@ def far_recipe(language, kind, n_hidden):
         n_sequences=128_000,
         batch_size=16,
         optimizer="adam",
-        learning_rate=0.01,
+        learning_rate=0.03,
         forget_bias=1.0,
         steepness=20.0,
         undetermined_weight=0.0,
     )
 
 
-RECIPES = {"usual": default_recipe, "far": far_recipe}
+def calibrated_recipe(language, kind, n_hidden):
+    """The far recipe, after which the read-out alone learns how probable the letters are where
+    they are not certain. The hidden units are frozen: no unit learns which n are usual, and what
+    is left is logistic regression. Raises RecipeError as far_recipe does."""
+    far = far_recipe(language, kind, n_hidden)
+    more = 24_000
+    n_sequences = far.n_sequences + more
+    return replace(far, n_sequences=n_sequences, calibration=more / n_sequences)
+
+
+RECIPES = {"usual": default_recipe, "far": far_recipe, "calibrated": calibrated_recipe}
 
 
 def build(language, kind, n_hidden, seeds, recipe, device="cpu"):
@@ -175,25 +197,33 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
     size), optimizer_state: the state stored with them; the rest of the training is then the same
     as if it had not been interrupted. Raises TrainingDiverged when a loss stops being finite.
     """
-    parameters = list(model.parameters())
-    optimizer = _optimizer(parameters, recipe)
-    if optimizer_state is not None:
-        optimizer.load_state_dict(optimizer_state)
     first, last = done // recipe.batch_size, recipe.n_updates
     per_report = max(1, report_every // recipe.batch_size)
     device = model.U.device
     total = torch.zeros(model.n_networks, device=device)
     counted = 0
 
-    def gradients(slope, *batch):
-        weighted, plain = _losses(model, *batch, recipe.undetermined_weight, slope)
-        return plain.detach(), *torch.autograd.grad(weighted.sum(), parameters)
+    def begin(update):
+        """What is trained from this update on, its optimizer, and its gradients."""
+        late = bool(recipe.calibration) and update >= recipe.n_first
+        parameters = [model.V, model.out_bias] if late else list(model.parameters())
+        weight = recipe.calibration_weight if late else recipe.undetermined_weight
 
-    gradients = replayed(gradients, device)
+        def gradients(slope, *batch):
+            weighted, plain = _losses(model, *batch, weight, slope)
+            return plain.detach(), *torch.autograd.grad(weighted.sum(), parameters)
+
+        return parameters, _optimizer(parameters, recipe), replayed(gradients, device)
+
+    parameters, optimizer, gradients = begin(first)
+    if optimizer_state is not None and first != recipe.n_first:  # there a new one begins
+        optimizer.load_state_dict(optimizer_state)
     model.fold(1 / recipe.slope(first))
     # A recording is made once for every length; a few padded steps cost less than another one.
     grain = RECORDED_STEPS if isinstance(gradients, Replayed) else 1
     for update, batch in _updates(language, recipe, seeds, first, last, device, grain):
+        if update == recipe.n_first:
+            parameters, optimizer, gradients = begin(update)
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(update)
         steep = torch.tensor(recipe.slope(update), device=device)
@@ -217,6 +247,7 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
             yield Record(
                 sequences=(update + 1) * recipe.batch_size,
                 loss=_held_out_loss(model, language),
+                streams_right=streams_right(model, _held_out(language, N_STREAMS, device)),
                 cross_entropy=mean,
                 learning_rate=recipe.rate(update),
                 optimizer_state=optimizer.state_dict,
@@ -288,9 +319,14 @@ def summed(values, dim):
 @torch.no_grad()
 def _held_out_loss(model, language):
     """(S,) the coursework's loss on streams that are the same at every report."""
-    stream = language.streams(language.draw((N_REPORT,), torch.Generator().manual_seed(1 << 31)))
-    stream = stream.to(model.U.device)
+    stream = _held_out(language, N_REPORT, model.U.device)
     return coursework_loss(model(stream.inputs).probability, stream, language).cpu()
+
+
+def _held_out(language, n_streams, device):
+    """The same streams at every report."""
+    generator = torch.Generator().manual_seed(1 << 31)
+    return language.streams(language.draw((n_streams,), generator)).to(device)
 
 
 def clip_per_network(parameters, largest):

@@ -24,8 +24,8 @@ def parse_args(argv=None):
         "--recipe",
         choices=("classic", "tuned"),
         help="classic (the default): SGD, lr 0.01, momentum 0.5, batch 64, 10 epochs, inputs "
-        "scaled to [-1, 1]. tuned: the strongest found for each network: images varied anew every epoch, "
-        "AdamW in one cycle, batch normalization folded into the weights",
+        "scaled to [-1, 1]. tuned: the strongest found for each network: images varied anew every "
+        "epoch, AdamW in one cycle, batch normalization folded into the weights",
     )
     group.add_argument("--epochs", type=number(int, 1), help="default: the recipe's (classic: 10)")
     group.add_argument(

@@ -1,5 +1,7 @@
 """What seq_train.py says at the end of a run: figures per network, then over all of them."""
 
+import math
+
 from seq_failures import failure_lines, failures
 from sequences import in_words
 
@@ -25,7 +27,7 @@ def title(networks):
     )
 
 
-def summary(networks, found, losses, seconds):
+def summary(networks, found, history, seconds):
     """Everything that is printed, and the figures of every network: the content of summary.json."""
     from anbn.evaluate import loss_floor, quantiles, wilson
 
@@ -44,6 +46,7 @@ def summary(networks, found, losses, seconds):
         "sequences": networks.sequences,
         "training_seconds": seconds,
         "recipe": networks.recipe,
+        "to_criterion": _to_criterion(networks, history),
         "solved": n_solved,
         "success_rate": n_solved / total,
         "success_rate_95": wilson(n_solved, total),
@@ -51,7 +54,7 @@ def summary(networks, found, losses, seconds):
         "legal_symbols": _quantiles(found.legal_accuracy),
         "loss_floor": loss_floor(language),
         "best": {"network": found.best + 1, "seed": networks.seeds[found.best]},
-        "networks_best_first": _per_network(networks, found, losses),
+        "networks_best_first": _per_network(networks, found, history),
     }
     if found.recall_accuracy is not None:
         content["recall"] = _quantiles(found.recall_accuracy)
@@ -77,7 +80,27 @@ def _quantiles(values):
     }
 
 
-def _per_network(networks, found, losses):
+def _to_criterion(networks, history):
+    """After how many training sequences the networks first solved the language, in whole reports:
+    quantiles, None where so many never did; None for networks whose training is not known whole."""
+    from anbn.evaluate import SOLVED
+
+    if len(history) < 2 or history[0][0] > history[1][0] - history[0][0]:
+        return None
+    reached = []
+    for s in range(networks.model.n_networks):
+        solved = (sequences for sequences, _, right in history if right[s] >= SOLVED)
+        reached.append(next(solved, math.inf))
+    ordered = sorted(reached)
+    places = {f"{q:.0%}": ordered[math.ceil(q * len(ordered) - 1e-9) - 1] for q in LEVELS}
+    return {
+        "tested_every": history[1][0] - history[0][0],
+        "reached": sum(map(math.isfinite, reached)),
+        "quantiles": {q: n if math.isfinite(n) else None for q, n in places.items()},
+    }
+
+
+def _per_network(networks, found, history):
     """One dict per network, the best first; first_failing_n is n_most + 1 where none failed."""
     columns = {
         "solved": found.solved,
@@ -89,8 +112,8 @@ def _per_network(networks, found, losses):
         "excess_cross_entropy": found.excess_cross_entropy,
     }
     columns = {name: part.tolist() for name, part in columns.items() if part is not None}
-    if losses:
-        columns["loss"] = losses[-1][1]
+    if history:
+        columns["loss"] = history[-1][1]
     return [
         {"network": s + 1, "seed": networks.seeds[s]} | {k: v[s] for k, v in columns.items()}
         for s in found.ranking
@@ -139,6 +162,14 @@ def result_lines(content):
         f"{high:.0%}); {meaning}"
     )
     lines += failure_lines(content["not_solved"])
+    if found := content["to_criterion"]:
+        never = f"not by {content['sequences']:,}"
+        shown = ", ".join(
+            f"{q} {never if n is None else format(n, ',')}" for q, n in found["quantiles"].items()
+        )
+        lines.append(
+            f"Sequences until first solved, tested every {found['tested_every']:,}: {shown}"
+        )
     if reach := content.get("first_failing_n"):
         tried = reach["tried_up_to"]
         shown = ", ".join(f"{k} {_reach(n, tried)}" for k, n in reach["quantiles"].items())

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from options import BadInput, Parser, add_flag, add_shared, number, run
+from seq_rates import rates_by_success, rates_lines
 from seq_results import result_lines, summary, title
 from sequences import (
     Networks,
@@ -42,8 +43,9 @@ def parse_args(argv=None):
     group = parser.add_argument_group("training (the defaults depend on language and network)")
     group.add_argument(
         "--recipe",
-        choices=("usual", "far"),
-        help="far: an LSTM is trained to count far beyond --length, longer (default: usual)",
+        choices=("usual", "far", "calibrated"),
+        help="far: an LSTM is trained to count far beyond --length, longer; calibrated: and then "
+        "its read-out to give uncertain letters their probabilities (default: usual)",
     )
     group.add_argument("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
     group.add_argument("--lr", type=number(float, above=0, most=1e6), help="learning rate")
@@ -61,6 +63,7 @@ def parse_args(argv=None):
         default=1000,
         help="the first failing n is looked for up to here",
     )
+    add_flag(group, "--rates", "SRNs of two letters: contraction times expansion of every network")
     add_flag(group, "--set_weights", "no training: weights set by hand that count exactly (lstm)")
     group.add_argument(
         "--resume",
@@ -121,7 +124,8 @@ def resumed_networks(args, device):
 def train_networks(networks, folder, args):
     """Train to the end of the recipe, printing a trace and saving checkpoints on the way.
 
-    Returns the losses, a list of (sequences, [loss per network]), the checkpoints, a list of
+    Returns the history, a list of (sequences, [loss per network], [share of held-out streams right
+    per network]), the checkpoints, a list of
     (content, sequences), and whether it has come to the end. If not, the networks of the last
     report are kept, from which --resume goes on exactly.
     """
@@ -134,7 +138,7 @@ def train_networks(networks, folder, args):
     total, floor = recipe.n_sequences, loss_floor(networks.language)
     print_every = max(1000, total // N_REPORTS)
     printed = saved = networks.sequences
-    losses, checkpoints, kept = [], [], pack(networks)
+    history, checkpoints, kept = [], [], pack(networks)
     bar = progress(quiet=args.quiet, total=total, initial=networks.sequences, unit="seq")
     try:
         for record in train(
@@ -149,10 +153,11 @@ def train_networks(networks, folder, args):
             networks.optimizer = record.optimizer_state()
             kept = pack(networks)
             loss = record.loss.tolist()
-            losses.append((record.sequences, loss))
+            right = record.streams_right.tolist()
+            history.append((record.sequences, loss, right))
             entropy = record.cross_entropy.tolist()
             for s, seed in enumerate(networks.seeds):
-                figures = {"loss": loss[s], "cross_entropy": entropy[s]}
+                figures = {"loss": loss[s], "cross_entropy": entropy[s], "streams_right": right[s]}
                 folder.log(sequences=record.sequences, network=s + 1, seed=seed, **figures)
             bar.update(record.sequences - bar.n)
             if not args.quiet and record.sequences >= min(total, printed + print_every):
@@ -165,20 +170,20 @@ def train_networks(networks, folder, args):
                 save_checkpoint(folder, *checkpoints[-1])
     except KeyboardInterrupt:
         folder.save_model(kept)
-        return losses, checkpoints, False
+        return history, checkpoints, False
     finally:
         bar.close()
-        if losses:
+        if history:
             folder.flush()
     checkpoints.append((kept, total))  # its name is that of --epoch, whole updates or not
     save_checkpoint(folder, kept, total)
-    return losses, checkpoints, True
+    return history, checkpoints, True
 
 
 def merge(parts, folder):
-    """Networks and losses of all processes, in the order of the seeds; the folder's checkpoints
+    """Networks and history of all processes, in the order of the seeds; the folder's checkpoints
     and metrics are written anew with all networks."""
-    networks, losses, checkpoints, rows = zip(*parts, strict=True)
+    networks, history, checkpoints, rows = zip(*parts, strict=True)
     for same in zip(*checkpoints, strict=True):
         save_checkpoint(folder, merged([content for content, _ in same]), same[0][1])
     folder.rows = sorted((row for part in rows for row in part), key=lambda row: row["sequences"])
@@ -186,8 +191,8 @@ def merge(parts, folder):
         row["network"] = network % sum(len(part["seeds"]) for part in networks) + 1
     folder.flush()
     together = [
-        (same[0][0], [loss for _, part in same for loss in part])
-        for same in zip(*losses, strict=True)
+        (same[0][0], *(sum((part[k] for part in same), []) for k in (1, 2)))
+        for same in zip(*history, strict=True)
     ]
     return unpacked(merged(networks)), together
 
@@ -208,7 +213,7 @@ def save_checkpoint(folder, content, sequences):
     folder.save_model(content, name)
 
 
-def save_results(networks, found, losses, content, folder, seed):
+def save_results(networks, found, history, content, folder, seed):
     """Write the final networks, the best one's trace, the figures and summary.json."""
     from anbn.plots_training import learning, reach
 
@@ -216,8 +221,8 @@ def save_results(networks, found, losses, content, folder, seed):
     folder.save_json("summary.json", content)
     save_trace(folder, networks, found.best, trace_of(networks, found.best, N_TRACED, seed))
     name = title(networks)
-    if losses:
-        sequences, loss = zip(*losses, strict=True)
+    if history:
+        sequences, loss, _ = zip(*history, strict=True)
         figure = learning(sequences, loss, found.solved, content["loss_floor"], name)
         folder.save_figure(figure, "learning.png")
     if found.first_failing_n is not None and len(found.solved) > 1:
@@ -241,16 +246,18 @@ def main(argv=None):
     device = processes.join(choose_device(args))
     seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
     networks = resumed_networks(args, device) if args.resume else new_networks(args, seeds, device)
+    if args.rates and (networks.model.kind != "srn" or networks.model.n_symbols != 2):
+        raise BadInput("--rates are those of an SRN on a language of two letters, such as anbn")
     name = full_name(networks.language, networks.model.kind, networks.model.n_hidden)
     name += "_handset" * networks.hand_set
     folder = RunFolder(args, "seq", name, device, processes)
-    losses, seconds = [], 0.0
+    history, seconds = [], 0.0
     if not networks.hand_set:
         start = time.perf_counter()
-        losses, checkpoints, finished = train_networks(networks, folder, args)
+        history, checkpoints, finished = train_networks(networks, folder, args)
         parts = None
         if finished:
-            parts = processes.gather((pack(networks), losses, checkpoints, folder.rows))
+            parts = processes.gather((pack(networks), history, checkpoints, folder.rows))
         if processes.lost:
             processes.report_loss(folder)
         if not finished:
@@ -262,15 +269,19 @@ def main(argv=None):
         if not processes.first:
             return processes.leave(folder)
         if len(parts) > 1:
-            networks, losses = merge(parts, folder)
+            networks, history = merge(parts, folder)
         seconds = time.perf_counter() - start
     with torch.no_grad():
         found = judge(networks, args.seed, args.n_most)
-        content = summary(networks, found, losses, seconds)
-        save_results(networks, found, losses, content, folder, args.seed)
+        content = summary(networks, found, history, seconds)
+        if args.rates:
+            content["rates"] = rates_by_success(networks, found)
+        save_results(networks, found, history, content, folder, args.seed)
         if not args.quiet:
             print("\n".join(trace_of(networks, found.best, 5, args.seed).lines(0)) + "\n")
     print("\n".join(result_lines(content)))
+    if args.rates:
+        print("\n".join(rates_lines(content["rates"], networks.language.multiples[1])))
     print(f"Run folder: {folder}")
     return 0 if found.solved.any() else 1
 

@@ -1,5 +1,6 @@
 """Training: one update against a plain loop, ensembles, resuming, reports, and that it learns."""
 
+import copy
 import math
 
 import pytest
@@ -13,6 +14,7 @@ from anbn.train import (
     TrainingDiverged,
     _draws,
     build,
+    calibrated_recipe,
     clip_per_network,
     default_recipe,
     far_recipe,
@@ -238,6 +240,30 @@ def test_a_steep_training_that_is_resumed_ends_the_same():
     list(train(model, ANB2N, STEEP, [0, 1], report_every=80, **state))
     for name in whole.names:
         assert torch.equal(getattr(model, name), getattr(whole, name))
+
+
+def test_calibration_trains_the_read_out_alone_and_can_be_resumed():
+    """Interrupted before, at and after the update at which it begins."""
+    recipe = with_options(
+        calibrated_recipe(ANB2N, "lstm", 2), n_sequences=80, batch_size=4, calibration=0.5
+    )
+    whole, before = build(ANB2N, "lstm", 2, [3, 4], recipe), {}
+    for record in train(whole, ANB2N, recipe, [3, 4], report_every=8):
+        state = {name: p.detach().clone() for name, p in whole.named_parameters()}
+        optimizer = copy.deepcopy(record.optimizer_state())
+        before[record.sequences] = type(whole).from_parameters(state), optimizer
+    middle, end = before[40][0], whole
+    for name in whole.names:
+        # folding the slope in for a report and out again rounds
+        same = torch.allclose(getattr(middle, name), getattr(end, name), rtol=1e-5, atol=0)
+        assert same == (name not in ("V", "out_bias"))
+    for done in (32, 40, 48):
+        model, optimizer = before[done]
+        model = copy.deepcopy(model)
+        options = {"done": done, "optimizer_state": optimizer, "report_every": 8}
+        list(train(model, ANB2N, recipe, [3, 4], **options))
+        for name in whole.names:
+            torch.testing.assert_close(getattr(model, name), getattr(whole, name))
 
 
 def test_only_counting_lstms_count_far():

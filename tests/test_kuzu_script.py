@@ -256,3 +256,22 @@ def test_interrupted_run_keeps_what_was_trained(data_dir, tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     saved = torch.load(folder / "model.pt", weights_only=True)
     assert summary["interrupted"] and saved["epoch"] == summary["networks"][0]["epochs"] >= 2
+
+
+def test_the_tuned_recipe_says_what_both_reach_in_equal_time(data_dir, tmp_path):
+    options = ("--net", "conv", "--recipe", "tuned", "--epochs", 2, "--data_dir", data_dir)
+    done = start(*options, "--out", tmp_path)
+    summary = summary_of(done)
+    assert summary["parameters"] == 103_856 and summary["recipe"]["name"] == "tuned"
+    assert set(summary["equal_time"]) == {"classic", "tuned"}
+    assert summary["equal_time"]["classic"]["epochs"] == 10
+    assert "At equal time, seed 0: classic " in done.stdout
+    checkpoint = folder_of(done) / "model.pt"
+    again = start(
+        "--checkpoint", checkpoint, "--eval_only", "--data_dir", data_dir, "--out", tmp_path
+    )
+    assert summary_of(again)["networks"][0]["loss"] == summary["networks"][0]["loss"]
+    resumed = ("--checkpoint", checkpoint, "--resume", "--epochs", 3, "--data_dir", data_dir)
+    assert summary_of(start(*resumed, "--out", tmp_path))["networks"][0]["epochs"] == 3
+    other = start(*resumed, "--recipe", "classic", "--out", tmp_path)
+    assert other.returncode == 2 and "tuned recipe" in other.stderr

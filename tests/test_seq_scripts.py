@@ -99,6 +99,27 @@ def test_a_run_saves_everything(trained):
     assert {"symbol", "next", "state", "hidden_1", "hidden_2"} <= set(trace[0])
 
 
+def test_sequences_to_criterion_and_rates(tmp_path, capsys):
+    options = ("--lang", "anbn", "--seeds", 3, "--epoch", 4, "--rates", "--quiet")
+    status, lines, _ = call(seq_train, capsys, *options, "--out", tmp_path)
+    folder = folder_of(lines)
+    content = json.loads((folder / "summary.json").read_text())
+    metrics = list(csv.DictReader((folder / "metrics.csv").open()))
+    first = []
+    for network in ("1", "2", "3"):
+        rows = [row for row in metrics if row["network"] == network]
+        solved = [int(row["sequences"]) for row in rows if float(row["streams_right"]) >= 0.99]
+        first.append(min(solved, default=None))
+    found = content["to_criterion"]
+    assert found["reached"] == sum(n is not None for n in first)
+    assert found["quantiles"]["50%"] == sorted(first, key=lambda n: n or 1e9)[1]
+    assert any(line.startswith("Sequences until first solved, tested every") for line in lines)
+    groups = content["rates"]
+    assert groups["solved"]["networks"] == content["solved"]
+    assert groups["not_solved"]["networks"] == 3 - content["solved"]
+    assert any(line.startswith("Contraction under A times expansion under B") for line in lines)
+
+
 def test_the_newest_run_is_found_and_plotted(trained, capsys):
     done, out = trained
     status, lines, _ = call(seq_plot, capsys, "--lang", "anbn", "--hid", 2, "--out", out, "--quiet")
@@ -209,6 +230,8 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path):
         "--embed True --lang anbn",
         "--lang reber --set_weights",
         "--lang anbncn --set_weights --hid 2",
+        "--lang anbncn --rates",  # three letters
+        "--lang anbn --model lstm --rates",
         "--lang anbn --recipe far",  # an SRN has no gates
         "--resume nowhere",
         "--lr 1e38",
