@@ -39,7 +39,10 @@ INLINE lanes exp_minus_1(lanes x) {
     return two_to_m * series + (two_to_m - 1.0f);
 }
 
-INLINE lanes sigmoid(lanes x) { return 1.0f / (2.0f + exp_minus_1(-x)); }
+INLINE lanes sigmoid(lanes x) {
+    lanes s = 1.0f / (2.0f + exp_minus_1(-x));
+    return choose(x < -88.0f, 0.0f, s); /* a shut gate lets nothing at all through */
+}
 
 INLINE lanes tanh_of(lanes x) {
     x = choose(x > 9.5f, 9.5f, x); /* beyond, 1 in single precision */
