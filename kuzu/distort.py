@@ -4,6 +4,7 @@ Used to draw the built-in set (kana.py) and to vary the training images of the t
 image's random numbers are drawn on the CPU, so a seed means the same picture on every device.
 """
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -39,13 +40,20 @@ def distort(images, distortion, generator, size=None, field=None):
         random_field = torch.randn(n, c, c, 2, generator=generator) * distortion.elastic
         field = random_field if field is None else field + random_field
     if field is not None:
-        grid = grid + F.interpolate(  # (N, 2, C, C) -> (N, 2, size, size)
-            field.to(device).permute(0, 3, 1, 2),
-            size=(size, size),
-            mode="bicubic",
-            align_corners=True,
-        ).permute(0, 2, 3, 1)
+        field = field.to(device)
+        smooth = bicubic(size, field.shape[1]).to(device)  # (size, C)
+        rows = torch.einsum("yc,ncdk->nydk", smooth, field)  # (N, size, C, 2)
+        grid = grid + torch.einsum("xd,nydk->nyxk", smooth, rows)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+@functools.cache
+def bicubic(size, n_points):
+    """The matrix (size, n_points) that interpolates values at n_points places, from border to
+    border, at size places: bicubic interpolation is this product along both axes."""
+    points = torch.eye(n_points)[:, None, :, None]  # (C, 1, C, 1)
+    places = F.interpolate(points, size=(size, 1), mode="bicubic", align_corners=True)
+    return places[:, 0, :, 0].T.contiguous()
 
 
 def affine_grid(n, size, distortion, generator, align_corners=False, device="cpu"):

@@ -1,9 +1,10 @@
 """Batch normalization that is gone when the training is over (Ioffe & Szegedy 2015).
 
 During training what a hidden layer passes on is normalized over the batch, channel by channel, then
-scaled and shifted by learned amounts. With the mean and variance over all training images in place
-of the batch's this is a linear map of the layer's own output, and is folded into its weights: the
-network that is evaluated, counted and saved is the plain one.
+scaled and shifted by learned amounts: after pooling, where a quarter of the values is left. With
+the mean and variance over all training images in place of the batch's this is a linear map, and,
+its gain being positive, does the same before pooling: it is folded into the layer's weights, and
+the network that is evaluated, counted and saved is the plain one.
 
     (w x + b - mean) / std * gain + shift  =  (w gain / std) x + (b - mean) gain / std + shift
 """
@@ -42,7 +43,7 @@ class Normalized(nn.Module):
         return self.model(images, self._normalize)
 
     def _normalize(self, layer, x):
-        gain, shift = self.gain[layer], self.shift[layer]
+        gain, shift = self.gain[layer].abs(), self.shift[layer]
         if x.numel() == x.shape[1]:  # a batch of one: each value is its own mean
             return 0 * x + shift
         return F.batch_norm(x, None, None, gain, shift, training=True, eps=EPSILON)
@@ -66,7 +67,7 @@ class Normalized(nn.Module):
         model.load_state_dict(self.model.state_dict())
         for name, moments in statistics.items():
             mean, square = torch.stack(moments).mean(0)  # (channels,) each
-            factor = self.gain[name] * (square - mean.square() + EPSILON).rsqrt()
+            factor = self.gain[name].abs() * (square - mean.square() + EPSILON).rsqrt()
             layer = getattr(model, name)
             layer.weight.mul_(factor.view(-1, *[1] * (layer.weight.dim() - 1)))
             layer.bias.sub_(mean).mul_(factor).add_(self.shift[name])

@@ -9,11 +9,10 @@ cut out of it (DeVries & Taylor 2017).
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from .distort import Distortion, distort
 
-AT_ONCE = 8192  # images, to bound the memory
+AT_ONCE = 512  # images, so that they fit the cache
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,18 @@ def vary(images, variation, generator):
     return torch.cat([_vary(part, variation, generator) for part in images.split(AT_ONCE)])
 
 
+def around(images, extreme):
+    """The largest or smallest value of each pixel of images (N, 28, 28) and its eight neighbours;
+    extreme: torch.maximum or torch.minimum."""
+    for axis in (1, 2):
+        last = images.shape[axis] - 1
+        before, after = images.narrow(axis, 0, last), images.narrow(axis, 1, last)
+        pairs = extreme(before, after)
+        ends = images.narrow(axis, 0, 1), images.narrow(axis, last, 1)
+        images = extreme(torch.cat((ends[0], pairs), axis), torch.cat((pairs, ends[1]), axis))
+    return images
+
+
 def _vary(images, variation, generator):
     n, side, _ = images.shape
     device = images.device
@@ -46,11 +57,12 @@ def _vary(images, variation, generator):
     def draw(*shape):
         return torch.rand(*shape, generator=generator).to(device)
 
-    x = images[:, None].float()  # (N, 1, 28, 28)
+    x = images.float()  # (N, 28, 28)
     if variation.thickness:
-        wider = (2 * draw(n, 1, 1, 1) - 1) * variation.thickness
-        thick, thin = F.max_pool2d(x, 3, 1, 1), -F.max_pool2d(-x, 3, 1, 1)
-        x = x + wider.clamp(min=0) * (thick - x) + (-wider).clamp(min=0) * (thin - x)
+        wider = (2 * draw(n, 1, 1) - 1) * variation.thickness
+        thick, thin = (around(images, extreme) for extreme in (torch.maximum, torch.minimum))
+        other = torch.where(wider > 0, thick, thin).float()
+        x = torch.lerp(x, other, wider.abs())
     bent = Distortion(
         turn=variation.turn,
         slant=variation.slant,
@@ -59,7 +71,7 @@ def _vary(images, variation, generator):
         elastic=variation.elastic,
         control_points=variation.control_points,
     )
-    x = distort(x, bent, generator)[:, 0]  # (N, 28, 28)
+    x = distort(x[:, None], bent, generator)[:, 0]  # (N, 28, 28)
     if variation.cutout:
         row, column = draw(2, n, 1, 1) * side
         place = torch.arange(side, device=device)
