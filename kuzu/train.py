@@ -38,7 +38,8 @@ class Recipe:
     momentum: float = 0.5  # of sgd; decay of AdamW's first moment
     batch_size: int = 64
     optimizer: str = "sgd"  # or adamw
-    weight_decay: float = 0.0  # of adamw
+    nesterov: bool = False  # sgd: the gradient where the momentum leads, not where it starts
+    weight_decay: float = 0.0  # adamw's is decoupled from the gradient, sgd's a part of it
     warm_up: float | None = None  # one cycle: part of the training in which the rate rises from 0
     label_smoothing: float = 0.0  # probability that the target shares among all characters
     normalize: bool = False  # batch normalization of the hidden layers, folded into the weights
@@ -83,15 +84,18 @@ TUNED = {
         **CYCLE,
     ),
     "conv": Recipe(
-        epochs=200,
-        lr=0.003,
+        name="tuned",
+        epochs=240,
+        lr=0.1,
+        momentum=0.9,
         batch_size=128,
-        weight_decay=0.05,
+        nesterov=True,
+        weight_decay=0.0005,
+        warm_up=0.25,
         label_smoothing=0.1,
         normalize=True,
         variation=Variation(elastic=0.08, thickness=0.5, cutout=10),
         evaluate_every=20,
-        **CYCLE,
     ),
 }
 
@@ -156,7 +160,8 @@ def _key(name, k):
 
 
 class Momentum(Optimizer):
-    """Stochastic gradient descent with momentum: v <- momentum v + g, w <- w - lr v."""
+    """Stochastic gradient descent with momentum: g <- g + decay w, v <- momentum v + g and
+    w <- w - lr v, or w <- w - lr (g + momentum v) in Nesterov's form."""
 
     n_moments = 1
 
@@ -167,9 +172,9 @@ class Momentum(Optimizer):
             self.moments[0],
             lr=self.lr,
             momentum=self.recipe.momentum,
-            weight_decay=0.0,
+            weight_decay=self.recipe.weight_decay,
             dampening=0.0,
-            nesterov=False,
+            nesterov=self.recipe.nesterov,
             maximize=False,
             is_first_step=False,
         )
@@ -324,11 +329,28 @@ def run_epoch(images, labels, recipe, optimizer, order, number, report=None):
     return torch.cat(outputs)
 
 
-@torch.inference_mode()
 def evaluate(model, images, labels, batch_size=1000):
     """Evaluate on uint8 images (N, 28, 28) and labels (N,) on the model's device."""
+    return judged(log_probabilities(model, images, batch_size), labels)
+
+
+def evaluate_in_views(model, images, labels, variation, seed=0, n_views=16):
+    """Evaluate on the mean of the probabilities of `n_views` variations of every image (test-time
+    augmentation). images, labels as for `evaluate`; seed: of the variations."""
+    views = (vary(images, variation, seeded(seed, view)) for view in range(n_views))
+    mean = sum(log_probabilities(model, view).exp() for view in views) / n_views  # (N, 10)
+    return judged(mean.log(), labels)
+
+
+@torch.inference_mode()
+def log_probabilities(model, images, batch_size=1000):
+    """What the network makes of images (N, 28, 28) from 0 to 255: (N, 10)."""
     model.eval()
-    outputs = torch.cat([model(scaled(part)) for part in images.split(batch_size)])  # (N, 10)
+    return torch.cat([model(scaled(part)) for part in images.split(batch_size)])
+
+
+def judged(outputs, labels):
+    """The Evaluation of log-probabilities (N, 10) against labels (N,)."""
     predictions = outputs.argmax(1)
     loss = float(F.nll_loss(outputs, labels))
     return Evaluation(loss, predictions.cpu(), confusion_matrix(labels, predictions))

@@ -10,10 +10,11 @@ from torch import nn
 
 from kuzu.confusion import class_accuracy, confusion_matrix, most_confused
 from kuzu.data import load_kana
+from kuzu.distort import bicubic
 from kuzu.models import build, count_parameters, scaled
 from kuzu.normalized import Normalized
-from kuzu.train import CLASSIC, TUNED, TrainingDiverged, evaluate, seeded, train
-from kuzu.vary import Variation, vary
+from kuzu.train import CLASSIC, TUNED, TrainingDiverged, evaluate, evaluate_in_views, seeded, train
+from kuzu.vary import Variation, around, vary
 
 SHORT = replace(CLASSIC, epochs=3)
 
@@ -232,7 +233,7 @@ def test_normalization_folds_into_the_weights(data, net):
     normalized = Normalized(build(net, 20, seeded(2)))
     with torch.no_grad():
         for k, layer in enumerate(normalized.gain):
-            normalized.gain[layer].uniform_(0.5, 2, generator=seeded(k))
+            normalized.gain[layer].uniform_(-2, 2, generator=seeded(k))  # its size counts alone
             normalized.shift[layer].uniform_(-1, 1, generator=seeded(k))
     images = data.train_images[:250]
     plain = build(net, 20)
@@ -241,7 +242,8 @@ def test_normalization_folds_into_the_weights(data, net):
     x = torch.randn(9, 32, 4, 4, generator=seeded(5))
     if net == "conv":
         layer = nn.BatchNorm2d(32)
-        layer.weight, layer.bias = normalized.gain["conv1"], normalized.shift["conv1"]
+        layer.bias = normalized.shift["conv1"]
+        layer.weight = nn.Parameter(normalized.gain["conv1"].abs())
         assert torch.allclose(layer(x), normalized._normalize("conv1", x), atol=1e-6)
     assert normalized(scaled(images[:1])).isfinite().all()
 
@@ -257,7 +259,45 @@ def test_varied_images(data):
         assert torch.equal(one, again)
         assert not torch.allclose(one, other, atol=1)
         assert -0.01 <= one.min() and one.max() <= 255.01
+    for extreme, largest in ((torch.maximum, 1), (torch.minimum, -1)):
+        expected = largest * F.max_pool2d(largest * images[:, None].float(), 3, 1, 1)[:, 0]
+        assert torch.equal(around(images, extreme).float(), expected)
     white = torch.full((400, 28, 28), 255, dtype=torch.uint8)
     cut = vary(white, replace(off, cutout=8), seeded(3)) == 0
     assert 0.4 < cut.flatten(1).any(1).float().mean() < 0.6
     assert cut.flatten(1).sum(1).max() == 64
+
+
+def test_views_of_an_image_are_averaged(data):
+    model = build("lin", generator=seeded(0))
+    images, labels = data.test_images, data.test_labels
+    off = Variation(turn=0, slant=0, scale=0, shift=0, elastic=0)
+    plain, same = evaluate(model, images, labels), evaluate_in_views(model, images, labels, off)
+    assert same.loss == pytest.approx(plain.loss, abs=1e-4)
+    moved = Variation(shift=0.3)
+    views = [vary(images, moved, seeded(5, view)) for view in range(3)]
+    mean = torch.stack([model(scaled(view)).exp() for view in views]).mean(0)
+    found = evaluate_in_views(model, images, labels, moved, seed=5, n_views=3)
+    assert found.loss == pytest.approx(F.nll_loss(mean.log(), labels).item(), rel=1e-4)
+    assert torch.equal(found.predictions, mean.argmax(1))
+
+
+def test_nesterov_and_weight_decay_are_torchs(data):
+    options = {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01, "nesterov": True}
+    model, plain = build("full", 20, seeded(1)), build("full", 20, seeded(1))
+    optimizer = torch.optim.SGD(plain.parameters(), **options)
+    for batch in torch.randperm(300, generator=seeded(1, 1)).split(64):
+        loss = F.nll_loss(plain(scaled(data.train_images[batch])), data.train_labels[batch])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    list(train(model, data, replace(CLASSIC, epochs=1, **options), seed=1))
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_bicubic_interpolation_is_torchs():
+    field = torch.randn(3, 1, 6, 6, generator=seeded(0))
+    expected = F.interpolate(field, size=(28, 28), mode="bicubic", align_corners=True)
+    ours = bicubic(28, 6) @ field @ bicubic(28, 6).T
+    assert torch.allclose(ours, expected, atol=1e-5)
