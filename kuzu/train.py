@@ -85,7 +85,7 @@ TUNED = {
     ),
     "conv": Recipe(
         name="tuned",
-        epochs=240,
+        epochs=180,
         lr=0.1,
         momentum=0.9,
         batch_size=128,
@@ -329,28 +329,11 @@ def run_epoch(images, labels, recipe, optimizer, order, number, report=None):
     return torch.cat(outputs)
 
 
+@torch.inference_mode()
 def evaluate(model, images, labels, batch_size=1000):
     """Evaluate on uint8 images (N, 28, 28) and labels (N,) on the model's device."""
-    return judged(log_probabilities(model, images, batch_size), labels)
-
-
-def evaluate_in_views(model, images, labels, variation, seed=0, n_views=16):
-    """Evaluate on the mean of the probabilities of `n_views` variations of every image (test-time
-    augmentation). images, labels as for `evaluate`; seed: of the variations."""
-    views = (vary(images, variation, seeded(seed, view)) for view in range(n_views))
-    mean = sum(log_probabilities(model, view).exp() for view in views) / n_views  # (N, 10)
-    return judged(mean.log(), labels)
-
-
-@torch.inference_mode()
-def log_probabilities(model, images, batch_size=1000):
-    """What the network makes of images (N, 28, 28) from 0 to 255: (N, 10)."""
     model.eval()
-    return torch.cat([model(scaled(part)) for part in images.split(batch_size)])
-
-
-def judged(outputs, labels):
-    """The Evaluation of log-probabilities (N, 10) against labels (N,)."""
+    outputs = torch.cat([model(scaled(part)) for part in images.split(batch_size)])  # (N, 10)
     predictions = outputs.argmax(1)
     loss = float(F.nll_loss(outputs, labels))
     return Evaluation(loss, predictions.cpu(), confusion_matrix(labels, predictions))

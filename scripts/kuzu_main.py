@@ -111,10 +111,8 @@ def main(argv=None):
     if not processes.first:
         return processes.leave(folder)
     output.merge(parts)
-    if recipe.name == "tuned" and not args.eval_only:
-        for look_closer in (read_in_views, compare_at_equal_time):
-            if not output.interrupted:
-                look_closer(args, recipe, data, device, output)
+    if recipe.name == "tuned" and not (args.eval_only or output.interrupted):
+        compare_at_equal_time(args, recipe, data, device, output)
     return output.finish()
 
 
@@ -181,22 +179,6 @@ def evaluate_saved(args, saved, data, device, output):
     test = evaluate(model, data.test_images, data.test_labels)
     output.tested(test)
     output.trained(args.seed, model, test, saved["history"])
-
-
-def read_in_views(args, recipe, data, device, output):
-    """What every network makes of the test images if it sees each in many variations."""
-    from kuzu.train import evaluate_in_views
-
-    if recipe.variation is None:
-        return
-    try:
-        for _, model, *_ in output.networks:
-            there = model.to(device)
-            found = evaluate_in_views(there, data.test_images, data.test_labels, recipe.variation)
-            output.in_views.append(found.accuracy)
-            model.cpu()
-    except KeyboardInterrupt:
-        output.interrupted = True
 
 
 def compare_at_equal_time(args, recipe, data, device, output):

@@ -19,7 +19,6 @@ class Output:
         self.networks = []  # (seed, model, Evaluation, history)
         self.checkpoints = {}  # by seed
         self.interrupted = False
-        self.in_views = []  # accuracy of each network that sees every test image varied, many times
         self.equal_time = None  # what both recipes reach in the classic one's time
 
     def say(self, text=""):
@@ -136,7 +135,6 @@ class Output:
             "net": self.args.net,
             "recipe": asdict(self.recipe),
             "interrupted": self.interrupted,
-            "accuracy_in_views": self.in_views,
             "equal_time": self.equal_time,
             "parameters": total,
             "parameters_by_layer": {name: count for name, _, count in rows},
@@ -185,11 +183,6 @@ class Output:
             print(matrix_text(confusion))
         elif self.args.quiet:
             self.tested(self.networks[0][2], say=lambda text="": print(text))
-        if self.in_views:
-            print(
-                "With test-time augmentation, the mean over 16 variations of each image: accuracy "
-                + ", ".join(f"{accuracy:.2%}" for accuracy in self.in_views)
-            )
         if self.equal_time:
             parts = (
                 f"{name} {found['accuracy']:.2%} ({found['epochs']} epochs, "

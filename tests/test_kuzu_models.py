@@ -13,7 +13,7 @@ from kuzu.data import load_kana
 from kuzu.distort import bicubic
 from kuzu.models import build, count_parameters, scaled
 from kuzu.normalized import Normalized
-from kuzu.train import CLASSIC, TUNED, TrainingDiverged, evaluate, evaluate_in_views, seeded, train
+from kuzu.train import CLASSIC, TUNED, TrainingDiverged, evaluate, seeded, train
 from kuzu.vary import Variation, around, vary
 
 SHORT = replace(CLASSIC, epochs=3)
@@ -266,20 +266,6 @@ def test_varied_images(data):
     cut = vary(white, replace(off, cutout=8), seeded(3)) == 0
     assert 0.4 < cut.flatten(1).any(1).float().mean() < 0.6
     assert cut.flatten(1).sum(1).max() == 64
-
-
-def test_views_of_an_image_are_averaged(data):
-    model = build("lin", generator=seeded(0))
-    images, labels = data.test_images, data.test_labels
-    off = Variation(turn=0, slant=0, scale=0, shift=0, elastic=0)
-    plain, same = evaluate(model, images, labels), evaluate_in_views(model, images, labels, off)
-    assert same.loss == pytest.approx(plain.loss, abs=1e-4)
-    moved = Variation(shift=0.3)
-    views = [vary(images, moved, seeded(5, view)) for view in range(3)]
-    mean = torch.stack([model(scaled(view)).exp() for view in views]).mean(0)
-    found = evaluate_in_views(model, images, labels, moved, seed=5, n_views=3)
-    assert found.loss == pytest.approx(F.nll_loss(mean.log(), labels).item(), rel=1e-4)
-    assert torch.equal(found.predictions, mean.argmax(1))
 
 
 def test_nesterov_and_weight_decay_are_torchs(data):
