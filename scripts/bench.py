@@ -13,6 +13,7 @@ from statistics import median
 from options import Parser, number, run
 
 PARTS = {}
+IMAGES = 6400  # in an epoch of part kuzu
 
 
 def part(function):
@@ -43,7 +44,7 @@ def compare(name, baseline, ours, unit, rounds):
 
 @part
 def kuzu(rounds):
-    """An epoch over 6,400 images of the built-in set, evaluation left out, on the CPU: the plain
+    """An epoch over IMAGES images of the built-in set, evaluation left out, on the CPU: the plain
     loop is a DataLoader with PIL and ToTensor per image, nn.Sequential and torch.optim.SGD."""
     import torch
 
@@ -51,7 +52,7 @@ def kuzu(rounds):
     from kuzu.models import build
     from kuzu.train import CLASSIC, Momentum, run_epoch, seeded
 
-    data = load_kana(6400, 10)
+    data = load_kana(IMAGES, 10)
     loader = image_loader(data, CLASSIC.batch_size)
     threads = torch.get_num_threads()
     for net in ("lin", "full", "conv"):
@@ -59,8 +60,7 @@ def kuzu(rounds):
         torch.set_num_threads(threads if net == "conv" else 1)
         plain_net = plain_network(net)
         plain_sgd = torch.optim.SGD(plain_net.parameters(), lr=CLASSIC.lr, momentum=0.5)
-        model = build(net, generator=seeded(0))
-        optimizer = Momentum(model, CLASSIC)
+        optimizer = Momentum(build(net, generator=seeded(0)), CLASSIC)
 
         def baseline(net=plain_net, optimizer=plain_sgd):
             for images, labels in loader:
@@ -69,9 +69,9 @@ def kuzu(rounds):
                 optimizer.step()
             return len(data.train_labels)
 
-        def ours(model=model, optimizer=optimizer):
+        def ours(optimizer=optimizer):
             order = torch.randperm(len(data.train_labels))
-            run_epoch(model, data, CLASSIC, optimizer, order, 1)
+            run_epoch(data.train_images, data.train_labels, CLASSIC, optimizer, order, 1)
             return len(order)
 
         name = f"kuzu Net{net.capitalize()}, epoch against a DataLoader's"
@@ -152,16 +152,19 @@ def plain_network(net):
 @part
 def anbn(rounds):
     """Training sequences, summed over 64 networks side by side with anbn.train; the plain loop
-    (bench_anbn.py) is one network, one sequence per update, a Python step per symbol. Both run on
-    one thread, as in seq_train.py."""
+    (bench_anbn.py) is one network, one sequence per update, a Python step per symbol. Then, where
+    there is a C compiler, the compiled loops over time against torch's operations, 64 networks
+    both. On one thread, as in seq_train.py."""
     import torch
-    from bench_anbn import N_NETWORKS, comparisons
+    from bench_anbn import N_NETWORKS, comparisons, comparisons_of_loops
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     for name, baseline, ours in comparisons():
         row = compare(name, baseline, ours, "sequences", rounds)
         yield row | {"ours_per_s_and_network": row["ours_per_s"] / N_NETWORKS}
+    for name, baseline, ours in comparisons_of_loops():
+        yield compare(name, baseline, ours, "sequences", rounds)
     torch.set_num_threads(threads)
 
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from anbn import compiled, models
 from anbn.languages import CountingLanguage
 from anbn.train import build, default_recipe, train
 
+MEASURED = (("anb2n", "srn", 2), ("anbncn", "lstm", 3))
 N_NETWORKS = 64
 PLAIN_SEQUENCES = 100  # per measurement, one network
 OUR_UPDATES = 32  # per measurement, all networks
@@ -92,7 +94,27 @@ def our_loop(language, kind, n_hidden):
 
 def comparisons():
     """(name, plain loop, ours) of each network measured."""
-    for name, kind, n_hidden in (("anb2n", "srn", 2), ("anbncn", "lstm", 3)):
+    for name, kind, n_hidden in MEASURED:
         language = CountingLanguage.named(name)
         title = f"{name} {kind.upper()}-{n_hidden}, {N_NETWORKS} networks against one"
         yield title, plain_loop(language, kind, n_hidden), our_loop(language, kind, n_hidden)
+
+
+def comparisons_of_loops():
+    """(name, ours with torch's operations, ours with compiled loops), if there is a compiler."""
+    if compiled.load() is None:
+        return
+    for name, kind, n_hidden in MEASURED:
+        language = CountingLanguage.named(name)
+        slow, fast = (our_loop(language, kind, n_hidden) for _ in range(2))
+        title = f"{name} {kind.upper()}-{n_hidden}, compiled loops against torch's"
+        yield title, lambda work=slow: not_compiled(work), fast
+
+
+def not_compiled(work):
+    """work(), without the compiled loops."""
+    serves, models.library_for = models.library_for, lambda across: None
+    try:
+        return work()
+    finally:
+        models.library_for = serves

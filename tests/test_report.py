@@ -73,6 +73,15 @@ def test_benchmarks_all_or_some():
     assert row["rounds"] == 3 and row["ratio"] > 0
 
 
+@pytest.mark.parametrize("part", ["kuzu", "anbn"])
+def test_every_benchmark_runs(part, monkeypatch):
+    monkeypatch.setattr(bench, "IMAGES", 100)
+    monkeypatch.setattr("bench_anbn.PLAIN_SEQUENCES", 2)
+    monkeypatch.setattr("bench_anbn.OUR_UPDATES", 2)
+    rows = list(bench.PARTS[part](rounds=1))
+    assert len(rows) >= 2 and all(row["ratio"] > 0 for row in rows)
+
+
 def test_table_and_markers():
     assert report.table(["a", "b"], [[1, 2]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
     text = "x\n<!-- xor: made -->\nold\n<!-- end xor -->\ny"
