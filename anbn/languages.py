@@ -101,6 +101,24 @@ class CountingLanguage:
         """Nats per symbol: log(length), the surprise of one n, over the mean string length."""
         return math.log(self.length) / (sum(self.multiples) * (self.length + 1) / 2)
 
+    @property
+    def mean_undetermined(self):
+        """(K,) the distribution of the next symbol over all steps that are not certain: one letter
+        A in mean n is the last."""
+        stop = 2 / (self.length + 1)
+        probability = torch.zeros(self.n_symbols)
+        probability[:2] = torch.tensor([1 - stop, stop])
+        return probability
+
+    @property
+    def memoryless_excess(self):
+        """The excess cross-entropy, in nats per symbol, of a predictor that is right wherever the
+        next symbol is certain and predicts mean_undetermined where it is not: the least there is
+        without counting the letters A."""
+        mean_n = (self.length + 1) / 2
+        entropy = torch.special.entr(self.mean_undetermined.double()).sum().item()
+        return mean_n * entropy / (sum(self.multiples) * mean_n) - self.entropy_rate
+
     def draw(self, shape, generator, length=None):
         """Random n for streams of the given shape: (*shape, 5) int64, on the generator's device.
 

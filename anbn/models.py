@@ -148,7 +148,8 @@ class Recurrent(nn.Module):
         """Read sequences: inputs (B, T) int64, the same for all networks, or (S, B, T).
 
         start: the State before the first symbol; the network's own start state by default.
-        slope: a factor of all pre-activations of the hidden units and gates.
+        slope: a factor of all pre-activations of the hidden units and gates, or one of each row
+        (G,), in the order of U's columns.
         Returns an Activity. Gradients flow through its logits alone.
         """
         if inputs.dim() == 2:
@@ -173,7 +174,8 @@ class Recurrent(nn.Module):
 
     @torch.no_grad()
     def fold(self, slope):
-        """Multiply all pre-activations of the hidden units and gates by `slope`, for good."""
+        """Multiply all pre-activations of the hidden units and gates by `slope`, for good; or each
+        row of them by its own (G,)."""
         for name in ("W", "U", "hid_bias"):
             getattr(self, name).mul_(slope)
 

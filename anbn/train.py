@@ -23,6 +23,7 @@ from anbn.replay import Replayed, replayed
 from anbn.rotated import RotatedAdam
 
 OPTIMIZERS = ("rotated", "adam", "sgd")
+AIMS = ("next", "mean")
 CHUNK = 32  # updates whose streams are drawn together, from one generator per network
 LARGEST_ROTATED = 300  # parameters per network: beyond, the eigenvectors take most of the time
 STREAMS_TOGETHER = 1 << 15  # streams made from their draws at a time, so that they fit in memory
@@ -51,20 +52,24 @@ class Recipe:
     second_moment: float = 0.99  # Adam's; 0.99 forgets the long plateau before the count is found
     clip: float = 1.0  # largest norm of one network's gradient
     undetermined_weight: float = 1.0  # weight of steps whose next symbol is not certain
+    undetermined_aim: str = (
+        "next"  # what they learn: the symbol that comes; or mean, see far_recipe
+    )
     init: float | None = None  # normal(0, init) parameters; None: uniform in +-1/sqrt(H)
     identity: float = 0.0  # SRN: recurrent weights start as this times the identity, and noise
     noise: float = 0.1  # standard deviation of that noise
-    steepness: float = 1.0  # the slope of all pre-activations grows from 1 to this
-    flat: float = 0.3  # the part of the training before it grows
+    steepness: float = 1.0  # LSTM: the slope of forget and output gates grows from 1 to this
+    input_steepness: float = 1.0  # and that of input gates and candidates to this
+    flat: float = 0.3  # the part of the training before they grow
     forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
-    calibration: float = 0.0  # the last part of the training, in which the read-out alone learns
-    calibration_rate: float = 0.02  # the largest learning rate then, falling by a cosine as well
-    calibration_weight: float = 0.1  # the weight of uncertain steps then
 
     def __post_init__(self):
         if self.optimizer not in OPTIMIZERS:
             names = ", ".join(OPTIMIZERS)
             raise RecipeError(f"unknown optimizer {self.optimizer!r}; choose one of {names}")
+        if self.undetermined_aim not in AIMS:
+            names = ", ".join(AIMS)
+            raise RecipeError(f"unknown aim {self.undetermined_aim!r}; choose one of {names}")
         for name in ("n_sequences", "batch_size"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -75,26 +80,21 @@ class Recipe:
     def n_updates(self):
         return max(1, self.n_sequences // self.batch_size)
 
-    @property
-    def n_first(self):
-        """The updates of the whole network, before those of the read-out alone."""
-        return round(self.n_updates * (1 - self.calibration))
-
     def rate(self, update):
         """The learning rate of an update: linear warm-up, then a cosine down to 0."""
-        if update >= self.n_first and self.calibration:
-            progress = (update - self.n_first) / max(1, self.n_updates - self.n_first)
-            return self.calibration_rate * max(0.5 * (1 + math.cos(math.pi * progress)), 1e-3)
-        progress = update / self.n_first
+        progress = update / self.n_updates
         rise = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
         return self.learning_rate * max(rise * fall, 1e-3)
 
-    def slope(self, update):
-        """The factor of the pre-activations at an update: 1 until the count is found, then a
-        geometric rise, then constant while the learning rate falls to 0."""
-        progress = update / self.n_first
-        return self.steepness ** min(1.0, max(0.0, progress - self.flat) / (0.9 - self.flat))
+    def slopes(self, update, model):
+        """The factors of the model's pre-activations at an update, (G,): 1 until the count is
+        found, then a geometric rise, then constant while the learning rate falls to 0."""
+        progress = update / self.n_updates
+        grown = min(1.0, max(0.0, progress - self.flat) / (0.9 - self.flat))
+        switch, amount = self.steepness**grown, self.input_steepness**grown
+        factors = [amount, switch, amount, switch] if model.kind == "lstm" else [1.0]  # i, f, g, o
+        return torch.tensor(factors, device=model.U.device).repeat_interleave(model.n_hidden)
 
 
 @dataclass
@@ -138,40 +138,39 @@ def default_recipe(language, kind, n_hidden):
 
 
 def far_recipe(language, kind, n_hidden):
-    """The recipe for LSTMs that count far beyond the longest n in training.
+    """The recipe for LSTMs that count far beyond the longest n in training, and whose predictions
+    are probabilities at every step.
 
-    Two things end a trained LSTM's count soon after: soft gates, by which the cell leaks a little
-    at every step, and the lesson that no n in training is larger than it is. So the slope of all
-    gates and candidates grows until they switch, once the count is found; and steps that are not
-    certain have no weight, so that no unit has a reason to know how many letters A are usual: what
-    the networks predict there means nothing. Plain Adam: in the eigenbasis they count less far.
+    Two things end a trained LSTM's count soon after. One is soft gates, by which the cell leaks a
+    little at every step: so once the count is found, the slope of forget and output gates grows
+    until they switch, and, less, that of input gates and candidates, the amounts that are counted
+    (where a letter takes back half of what another adds, these must stay soft). The other is the
+    lesson that no n in training is larger than it is: so the steps that are not certain learn their
+    mean distribution, P(B) = 1 / mean n after any A, and no unit has a reason to know how many
+    letters A are usual; what that gives up is the excess of a predictor that does not
+    (CountingLanguage.memoryless_excess). Without a weight at all these steps would leave a network
+    no reason to tell A from B, and fewer learn to count. Plain Adam: in the eigenbasis they count
+    less far.
 
     Raises RecipeError for an SRN, whose units have no gates, and for Reber, which does not count.
     """
     if kind != "lstm" or not hasattr(language, "multiples"):
         raise RecipeError("only LSTMs that count have a recipe for counting far: use --model lstm")
+    alike = max(language.multiples) == 1
     return Recipe(
         n_sequences=128_000,
         batch_size=16,
         optimizer="adam",
-        learning_rate=0.03,
+        learning_rate=0.03 if language.n_symbols == 2 else 0.04,
         forget_bias=1.0,
-        steepness=20.0,
-        undetermined_weight=0.0,
+        steepness=200.0,
+        input_steepness=30.0 if alike else 1.0,
+        undetermined_weight=0.2,
+        undetermined_aim="mean",
     )
 
 
-def calibrated_recipe(language, kind, n_hidden):
-    """The far recipe, after which the read-out alone learns how probable the letters are where
-    they are not certain. The hidden units are frozen: no unit learns which n are usual, and what
-    is left is logistic regression. Raises RecipeError as far_recipe does."""
-    far = far_recipe(language, kind, n_hidden)
-    more = 24_000
-    n_sequences = far.n_sequences + more
-    return replace(far, n_sequences=n_sequences, calibration=more / n_sequences)
-
-
-RECIPES = {"usual": default_recipe, "far": far_recipe, "calibrated": calibrated_recipe}
+RECIPES = {"usual": default_recipe, "far": far_recipe}
 
 
 def build(language, kind, n_hidden, seeds, recipe, device="cpu"):
@@ -200,34 +199,26 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
     first, last = done // recipe.batch_size, recipe.n_updates
     per_report = max(1, report_every // recipe.batch_size)
     device = model.U.device
+    parameters = list(model.parameters())
+    optimizer = _optimizer(parameters, recipe)
+    if optimizer_state is not None:
+        optimizer.load_state_dict(optimizer_state)
+    aim = language.mean_undetermined.to(device) if recipe.undetermined_aim == "mean" else None
     total = torch.zeros(model.n_networks, device=device)
     counted = 0
 
-    def begin(update):
-        """What is trained from this update on, its optimizer, and its gradients."""
-        late = bool(recipe.calibration) and update >= recipe.n_first
-        parameters = [model.V, model.out_bias] if late else list(model.parameters())
-        weight = recipe.calibration_weight if late else recipe.undetermined_weight
+    def losses_and_gradients(slope, *batch):
+        weighted, plain = _losses(model, *batch, recipe.undetermined_weight, slope, aim)
+        return plain.detach(), *torch.autograd.grad(weighted.sum(), parameters)
 
-        def gradients(slope, *batch):
-            weighted, plain = _losses(model, *batch, weight, slope)
-            return plain.detach(), *torch.autograd.grad(weighted.sum(), parameters)
-
-        return parameters, _optimizer(parameters, recipe), replayed(gradients, device)
-
-    parameters, optimizer, gradients = begin(first)
-    if optimizer_state is not None and first != recipe.n_first:  # there a new one begins
-        optimizer.load_state_dict(optimizer_state)
-    model.fold(1 / recipe.slope(first))
+    gradients = replayed(losses_and_gradients, device)
+    model.fold(1 / recipe.slopes(first, model))
     # A recording is made once for every length; a few padded steps cost less than another one.
     grain = RECORDED_STEPS if isinstance(gradients, Replayed) else 1
     for update, batch in _updates(language, recipe, seeds, first, last, device, grain):
-        if update == recipe.n_first:
-            parameters, optimizer, gradients = begin(update)
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(update)
-        steep = torch.tensor(recipe.slope(update), device=device)
-        plain, *downhill = gradients(steep, *batch)
+        plain, *downhill = gradients(recipe.slopes(update, model), *batch)
         for parameter, gradient in zip(parameters, downhill, strict=True):
             parameter.grad = gradient
         clip_per_network(parameters, recipe.clip)
@@ -243,7 +234,8 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
                     f"{(update + 1) * recipe.batch_size} sequences (first seed {lost[0]}); "
                     "choose a smaller learning rate"
                 )
-            model.fold(recipe.slope(update + 1))
+            slopes = recipe.slopes(update + 1, model)
+            model.fold(slopes)
             yield Record(
                 sequences=(update + 1) * recipe.batch_size,
                 loss=_held_out_loss(model, language),
@@ -252,7 +244,8 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
                 learning_rate=recipe.rate(update),
                 optimizer_state=optimizer.state_dict,
             )
-            model.fold(1 / recipe.slope(update + 1) if update + 1 < last else 1)
+            if update + 1 < last:
+                model.fold(1 / slopes)
             total, counted = torch.zeros_like(total), 0
 
 
@@ -297,15 +290,19 @@ def _mixed(seed, purpose):
     return (int(seed) * 1_000_003 + purpose) % 2**32
 
 
-def _losses(model, symbols, valid, deterministic, undetermined_weight, slope=None):
-    """(S,), (S,): each network's mean cross-entropy, weighted for training and plain."""
+def _losses(model, symbols, valid, deterministic, undetermined_weight, slope=None, aim=None):
+    """(S,), (S,): each network's mean cross-entropy, weighted for training and plain. aim (K,):
+    the distribution that the steps which are not certain learn, for the symbols that follow."""
     logits = model(symbols[..., :-1], slope=slope).logits  # (S, B, T, K)
     log_q = logits.permute(0, 2, 3, 1).log_softmax(2)  # (S, T, K, B), as the model made them
     targets = symbols[..., 1:].mT[:, :, None]
     surprise = -log_q.gather(2, targets)[:, :, 0]  # (S, T, B)
     valid = valid.mT.to(surprise.dtype)
     weight = torch.where(deterministic.mT, valid, undetermined_weight * valid)
-    weighted = summed(surprise * weight, (1, 2)) / summed(weight, (1, 2))
+    learned = surprise
+    if aim is not None:
+        learned = torch.where(deterministic.mT, surprise, -(log_q * aim[:, None]).sum(2))
+    weighted = summed(learned * weight, (1, 2)) / summed(weight, (1, 2))
     plain = summed(surprise.detach() * valid, (1, 2)) / summed(valid, (1, 2))
     return weighted, plain
 

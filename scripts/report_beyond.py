@@ -23,7 +23,7 @@ TASKS = (  # name, options, trained on, n tried up to, published first failing n
     ("anb2nc3n", "--lang anb2nc3n --length 4", "a^n b^2n c^3n, n up to 4", 1_000, "none"),
 )
 NETWORKS = 100
-RECIPES = ("far", "calibrated", "usual")
+RECIPES = ("far", "usual")
 SRNS = (  # name, options, how they were trained
     ("srn_usual", "", "the usual recipe"),
     ("srn_short", " --optim adam --epoch 4", "plain Adam, 4,000 sequences"),
@@ -48,17 +48,26 @@ def text(measured):
     return f"""## Beyond the references: counting far
 
 LSTMs with three hidden units, trained on small n by plain gradient descent, the network unchanged;
-the last network counts, none is chosen. Recipes in `anbn/train.py`. far: the slope of all gates
-grows to 20 once the count is found, and steps that are not certain have no weight, so that what a
-network predicts there means nothing (the excess). calibrated: then the read-out alone learns those
-steps too. First failing n over the networks, every n tried:
+the last network counts, none is chosen. Recipes in `anbn/train.py`. far: once the count is found
+the slope of forget and output gates grows to 200, of input gates and candidates to 30 (where one
+letter stands for several, not at all), and steps that are not certain learn how often each letter
+comes there on average, so that no unit has a reason to know how large n may be. What that gives up
+is the excess, down to which a predictor gets that does not count the letters A. First failing n
+over the networks, every n tried:
 
 {results(measured)}
-Not solved are networks that get the certain symbols of 1 % of the streams wrong; some of them count
-a single string far all the same. Tried, and of no help: a small weight for the uncertain steps all
-the time, or full weight early and none later (the lesson that n ends stays); Adam in the eigenbasis
-of the gradients; a slope that grows to 50, or that is drawn anew at every update. What did help: a
-learning rate three times as large (0.03 for 0.01).
+Solved: with its 95 % interval. Not solved are networks that get the certain symbols of 1 % of the
+streams wrong; some of them count a single string far all the same.
+
+{commands(measured)}
+
+Tried on 32 networks, and worse. No weight for the uncertain steps: 1.7 to 11 nats of excess, and
+only 88 of 100 solve a^n b^n c^n; a read-out trained on them afterwards, all else frozen: excess
+0.55 and 0.08, for units that need not tell A from B do not. One slope for all gates: at 20 they
+leak (10 % quantile 85 of a^n b^n, 45 of a^n b^n c^n), at 100 more networks lose the language on the
+way (28 of 32 keep a^n b^n c^n); with a slope that waits, or goes back, for networks in trouble 27
+and 28, with learning rates 0.01 and 0.1 22 and 26, with smaller gradients (clip 0.05) 22. The true
+next letter with a small weight, and Adam in the eigenbasis: the lesson that n ends stays.
 
 {measured.figure("anbn_far", "reach.png", "How far the networks count, a^n b^n, far recipe.")}
 ### SRNs on a^n b^n beyond their training
@@ -69,6 +78,13 @@ the distances of the states of neighbouring n, and taken from the eigenvalues wh
 both an attractor under A and a repelling fixed point under B, the place the theory speaks of.
 
 {srns(measured)}"""
+
+
+def commands(measured):
+    """The command of every line of the table."""
+    names = [f"{name}_{recipe}" for name, *_ in TASKS for recipe in RECIPES]
+    lines = [f"    {measured[name]['run']['command']}" for name in names if measured.has(name)]
+    return "\n".join(lines) + "\n"
 
 
 def srns(measured):
@@ -110,6 +126,7 @@ def results(measured):
                 continue
             found = measured[f"{name}_{recipe}"]
             tried = found["first_failing_n"]["tried_up_to"]
+            low, high = found["success_rate_95"]
             quantiles = [
                 f"> {tried:,}" if n > tried else f"{n:,}"
                 for n in found["first_failing_n"]["quantiles"].values()
@@ -118,12 +135,14 @@ def results(measured):
                 [
                     what,
                     recipe,
-                    f"{found['solved']} of {found['networks']}",
+                    f"{found['solved']} of {found['networks']} ({low:.0%} to {high:.0%})",
                     *quantiles,
                     f"{found['excess_cross_entropy']['50%']:.4f}",
+                    f"{found['memoryless_excess']:.4f}",
                     f"{found['training_seconds']:.0f} s",
                     published if recipe == "far" else "",
                 ]
             )
     header = ["trained on", "recipe", "solved", "10 %", "25 %", "50 %", "75 %", "90 %"]
-    return table([*header, "excess, nats/symbol (median)", "training", "published"], rows)
+    more = ["excess, nats/symbol (median)", "least without counting A", "training", "published"]
+    return table([*header, *more], rows)

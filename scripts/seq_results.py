@@ -56,6 +56,8 @@ def summary(networks, found, history, seconds):
         "best": {"network": found.best + 1, "seed": networks.seeds[found.best]},
         "networks_best_first": _per_network(networks, found, history),
     }
+    if hasattr(language, "memoryless_excess"):
+        content["memoryless_excess"] = language.memoryless_excess
     if found.recall_accuracy is not None:
         content["recall"] = _quantiles(found.recall_accuracy)
     if found.first_failing_n is not None:
@@ -174,6 +176,11 @@ def result_lines(content):
         tried = reach["tried_up_to"]
         shown = ", ".join(f"{k} {_reach(n, tried)}" for k, n in reach["quantiles"].items())
         lines.append(f"First failing n over the networks, quantiles: {shown}")
+        shown = ", ".join(f"{k} {v:.4f}" for k, v in content["excess_cross_entropy"].items())
+        lines.append(
+            f"Excess nats per symbol, quantiles: {shown}; the least there is without counting the "
+            f"letters A: {content['memoryless_excess']:.4f}"
+        )
     for name, words in (
         ("legal_symbols", "Legal symbols"),
         ("recall", "Recall of the outer letter"),

@@ -43,9 +43,8 @@ def parse_args(argv=None):
     group = parser.add_argument_group("training (the defaults depend on language and network)")
     group.add_argument(
         "--recipe",
-        choices=("usual", "far", "calibrated"),
-        help="far: an LSTM is trained to count far beyond --length, longer; calibrated: and then "
-        "its read-out to give uncertain letters their probabilities (default: usual)",
+        choices=("usual", "far"),
+        help="far: an LSTM is trained, longer, to count far beyond --length (default: usual)",
     )
     group.add_argument("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
     group.add_argument("--lr", type=number(float, above=0, most=1e6), help="learning rate")

@@ -143,6 +143,21 @@ EMBEDDED = {
 }
 
 
+@pytest.mark.parametrize("name", ["anbn", "anb2nc3n"])
+def test_a_predictor_without_memory(name):
+    """Counted over every string of the language, each as probable as the others."""
+    language = CountingLanguage.named(name, 5)
+    stream = language.strings(torch.arange(1, 6))
+    uncertain = stream.valid & ~stream.deterministic
+    following = torch.bincount(stream.targets[uncertain], minlength=language.n_symbols)
+    mean = language.mean_undetermined
+    torch.testing.assert_close(mean, following / following.sum())
+    surprise = -mean[stream.targets[uncertain]].log().sum() / stream.valid.sum()
+    assert language.memoryless_excess == pytest.approx(
+        float(surprise) - language.entropy_rate, rel=1e-5
+    )
+
+
 @pytest.mark.parametrize(
     ("embed", "length", "strings"),
     [(False, 4, REBER), (False, 10, REBER), (True, 4, EMBEDDED), (True, 12, EMBEDDED)],
