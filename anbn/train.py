@@ -189,12 +189,16 @@ def build(language, kind, n_hidden, seeds, recipe, device="cpu"):
     return model.to(device)
 
 
-def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, report_every=1000):
+def train(
+    model, language, recipe, seeds, *, done=0, optimizer_state=None, report_every=1000, judge=True
+):
     """Train `model` in place; yields a Record about every `report_every` streams per network.
 
     seeds: one per network. done: streams per network already trained on (a multiple of the batch
     size), optimizer_state: the state stored with them; the rest of the training is then the same
-    as if it had not been interrupted. Raises TrainingDiverged when a loss stops being finite.
+    as if it had not been interrupted. judge: measure the networks on held-out streams at every
+    report; without, loss and streams_right are None. Raises TrainingDiverged when a loss stops
+    being finite.
     """
     first, last = done // recipe.batch_size, recipe.n_updates
     per_report = max(1, report_every // recipe.batch_size)
@@ -236,10 +240,11 @@ def train(model, language, recipe, seeds, *, done=0, optimizer_state=None, repor
                 )
             slopes = recipe.slopes(update + 1, model)
             model.fold(slopes)
+            held_out = _held_out(language, N_STREAMS, device) if judge else None
             yield Record(
                 sequences=(update + 1) * recipe.batch_size,
-                loss=_held_out_loss(model, language),
-                streams_right=streams_right(model, _held_out(language, N_STREAMS, device)),
+                loss=_held_out_loss(model, language) if judge else None,
+                streams_right=streams_right(model, held_out) if judge else None,
                 cross_entropy=mean,
                 learning_rate=recipe.rate(update),
                 optimizer_state=optimizer.state_dict,

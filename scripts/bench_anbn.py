@@ -78,12 +78,13 @@ def plain_loop(language, kind, n_hidden):
 
 def our_loop(language, kind, n_hidden):
     """A function that trains N_NETWORKS side by side with the default recipe for OUR_UPDATES
-    updates and returns the number of sequences, summed over the networks. Reports are left out:
-    like evaluation they are not training."""
+    updates and returns the number of sequences, summed over the networks. The networks are not
+    judged: evaluation is not training."""
     recipe = replace(default_recipe(language, kind, n_hidden), n_sequences=10**8)  # never ends
     model = build(language, kind, n_hidden, range(N_NETWORKS), recipe)
     per_report = OUR_UPDATES * recipe.batch_size
-    records = train(model, language, recipe, range(N_NETWORKS), report_every=per_report)
+    options = {"report_every": per_report, "judge": False}
+    records = train(model, language, recipe, range(N_NETWORKS), **options)
 
     def work():
         next(records)

@@ -35,7 +35,7 @@ def readme(measured):
 def ratios(measured):
     found = json.loads((measured.folder / "bench.json").read_text())
     rows = [
-        [row["name"], f"{row['ratio']:.3g} x", f"{ours} against {plain} {row['unit']}/s"]
+        [row["name"], f"{rate(row['ratio'])} x", f"{ours} against {plain} {row['unit']}/s"]
         for part in ("kuzu", "xor", "anbn")
         for row in found[part]
         for ours, plain in [(rate(row["ours_per_s"]), rate(row["baseline_per_s"]))]

@@ -259,3 +259,10 @@ def test_only_counting_lstms_count_far():
         far_recipe(ANB2N, "srn", 2)
     with pytest.raises(RecipeError, match="count"):
         far_recipe(ReberLanguage(), "lstm", 3)
+
+
+def test_training_is_the_same_whether_or_not_it_is_judged():
+    judged, (record, *_) = run(SHORT, [5])
+    plain, (bare, *_) = run(SHORT, [5], judge=False)
+    assert record.streams_right is not None and bare.loss is None and bare.streams_right is None
+    assert all(torch.equal(getattr(judged, name), getattr(plain, name)) for name in judged.names)
