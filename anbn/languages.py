@@ -115,9 +115,8 @@ class CountingLanguage:
         """The excess cross-entropy, in nats per symbol, of a predictor that is right wherever the
         next symbol is certain and predicts mean_undetermined where it is not: the least there is
         without counting the letters A."""
-        mean_n = (self.length + 1) / 2
         entropy = torch.special.entr(self.mean_undetermined.double()).sum().item()
-        return mean_n * entropy / (sum(self.multiples) * mean_n) - self.entropy_rate
+        return entropy / sum(self.multiples) - self.entropy_rate  # one step in so many follows an A
 
     def draw(self, shape, generator, length=None):
         """Random n for streams of the given shape: (*shape, 5) int64, on the generator's device.

@@ -10,22 +10,19 @@ one's mean cross-entropy, gradients are clipped per network, and network s draws
 from generators seeded by its own seed, so that network s of an ensemble is network s alone.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import pad
 
 from anbn.evaluate import N_STREAMS, coursework_loss, streams_right
 from anbn.models import MODELS
+from anbn.recipes import RecipeError
 from anbn.replay import Replayed, replayed
 from anbn.rotated import RotatedAdam
 
-OPTIMIZERS = ("rotated", "adam", "sgd")
-AIMS = ("next", "mean")
 CHUNK = 32  # updates whose streams are drawn together, from one generator per network
-LARGEST_ROTATED = 300  # parameters per network: beyond, the eigenvectors take most of the time
 STREAMS_TOGETHER = 1 << 15  # streams made from their draws at a time, so that they fit in memory
 RECORDED_STEPS = 32  # lengths are rounded up to multiples of this where a GPU replays them
 N_REPORT = 50  # held-out streams on which a report measures the loss
@@ -33,68 +30,6 @@ N_REPORT = 50  # held-out streams on which a report measures the loss
 
 class TrainingDiverged(ArithmeticError):
     """The loss of a network is no longer a finite number."""
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be followed."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is made and trained. Lengths are training streams per network."""
-
-    n_sequences: int  # the whole training
-    batch_size: int = 8  # streams per update
-    optimizer: str = "rotated"  # adam in the eigenbasis of the gradients; or adam; or sgd
-    learning_rate: float = 0.02  # the largest; it follows a cosine down to 0
-    warm_up: float = 0.02  # the part of the training in which it rises from 0
-    momentum: float = 0.9  # of sgd; decay of Adam's first moment
-    second_moment: float = 0.99  # Adam's; 0.99 forgets the long plateau before the count is found
-    clip: float = 1.0  # largest norm of one network's gradient
-    undetermined_weight: float = 1.0  # weight of steps whose next symbol is not certain
-    undetermined_aim: str = (
-        "next"  # what they learn: the symbol that comes; or mean, see far_recipe
-    )
-    init: float | None = None  # normal(0, init) parameters; None: uniform in +-1/sqrt(H)
-    identity: float = 0.0  # SRN: recurrent weights start as this times the identity, and noise
-    noise: float = 0.1  # standard deviation of that noise
-    steepness: float = 1.0  # LSTM: the slope of forget and output gates grows from 1 to this
-    input_steepness: float = 1.0  # and that of input gates and candidates to this
-    flat: float = 0.3  # the part of the training before they grow
-    forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
-
-    def __post_init__(self):
-        if self.optimizer not in OPTIMIZERS:
-            names = ", ".join(OPTIMIZERS)
-            raise RecipeError(f"unknown optimizer {self.optimizer!r}; choose one of {names}")
-        if self.undetermined_aim not in AIMS:
-            names = ", ".join(AIMS)
-            raise RecipeError(f"unknown aim {self.undetermined_aim!r}; choose one of {names}")
-        for name in ("n_sequences", "batch_size"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise RecipeError(f"the learning rate {self.learning_rate} must be a number above 0")
-
-    @property
-    def n_updates(self):
-        return max(1, self.n_sequences // self.batch_size)
-
-    def rate(self, update):
-        """The learning rate of an update: linear warm-up, then a cosine down to 0."""
-        progress = update / self.n_updates
-        rise = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-        return self.learning_rate * max(rise * fall, 1e-3)
-
-    def slopes(self, update, model):
-        """The factors of the model's pre-activations at an update, (G,): 1 until the count is
-        found, then a geometric rise, then constant while the learning rate falls to 0."""
-        progress = update / self.n_updates
-        grown = min(1.0, max(0.0, progress - self.flat) / (0.9 - self.flat))
-        switch, amount = self.steepness**grown, self.input_steepness**grown
-        factors = [amount, switch, amount, switch] if model.kind == "lstm" else [1.0]  # i, f, g, o
-        return torch.tensor(factors, device=model.U.device).repeat_interleave(model.n_hidden)
 
 
 @dataclass
@@ -107,70 +42,6 @@ class Record:
     streams_right: torch.Tensor  # (S,) share of held-out streams with every certain step right
     learning_rate: float
     optimizer_state: Callable  # () -> dict, for a checkpoint
-
-
-def default_recipe(language, kind, n_hidden):
-    """The recipe that makes nearly every network of the usual size learn the language.
-
-    SRN: recurrent weights near the identity (Le, Jaitly & Hinton 2015), so that a unit keeps what
-    it has counted and the gradient reaches back over a whole string; further from it where one
-    letter stands for several. LSTM: forget gates that start open (Gers et al. 2000). Two units bear
-    larger steps than three or four, which large steps of few strings can spoil for good. Embedded
-    Reber: most steps are a coin's throw, and their noise drowns the one that must be recalled
-    unless they weigh less.
-    """
-    sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
-    small = sum(map(math.prod, sizes)) <= LARGEST_ROTATED
-    shared = {"optimizer": "rotated" if small else "adam"}
-    counting = hasattr(language, "multiples")
-    if kind == "lstm":
-        shared["forget_bias"] = 1.0
-        if getattr(language, "embed", False):
-            return Recipe(n_sequences=24_000, undetermined_weight=0.1, **shared)
-        return Recipe(n_sequences=16_000, **shared)
-    if not counting:
-        return Recipe(n_sequences=32_000, batch_size=16, learning_rate=0.03, **shared)
-    if n_hidden <= 2:
-        plain = max(language.multiples) == 1
-        length, identity = (32_000, 1.0) if plain else (48_000, 0.7)
-        return Recipe(length, batch_size=16, learning_rate=0.05, identity=identity, **shared)
-    return Recipe(n_sequences=96_000, batch_size=32, learning_rate=0.03, identity=1.0, **shared)
-
-
-def far_recipe(language, kind, n_hidden):
-    """The recipe for LSTMs that count far beyond the longest n in training, and whose predictions
-    are probabilities at every step.
-
-    Two things end a trained LSTM's count soon after. One is soft gates, by which the cell leaks a
-    little at every step: so once the count is found, the slope of forget and output gates grows
-    until they switch, and, less, that of input gates and candidates, the amounts that are counted
-    (where a letter takes back half of what another adds, these must stay soft). The other is the
-    lesson that no n in training is larger than it is: so the steps that are not certain learn their
-    mean distribution, P(B) = 1 / mean n after any A, and no unit has a reason to know how many
-    letters A are usual; what that gives up is the excess of a predictor that does not
-    (CountingLanguage.memoryless_excess). Without a weight at all these steps would leave a network
-    no reason to tell A from B, and fewer learn to count. Plain Adam: in the eigenbasis they count
-    less far.
-
-    Raises RecipeError for an SRN, whose units have no gates, and for Reber, which does not count.
-    """
-    if kind != "lstm" or not hasattr(language, "multiples"):
-        raise RecipeError("only LSTMs that count have a recipe for counting far: use --model lstm")
-    alike = max(language.multiples) == 1
-    return Recipe(
-        n_sequences=128_000,
-        batch_size=16,
-        optimizer="adam",
-        learning_rate=0.03 if language.n_symbols == 2 else 0.04,
-        forget_bias=1.0,
-        steepness=200.0,
-        input_steepness=30.0 if alike else 1.0,
-        undetermined_weight=0.2,
-        undetermined_aim="mean",
-    )
-
-
-RECIPES = {"usual": default_recipe, "far": far_recipe}
 
 
 def build(language, kind, n_hidden, seeds, recipe, device="cpu"):
@@ -207,7 +78,11 @@ def train(
     optimizer = _optimizer(parameters, recipe)
     if optimizer_state is not None:
         optimizer.load_state_dict(optimizer_state)
-    aim = language.mean_undetermined.to(device) if recipe.undetermined_aim == "mean" else None
+    aim = None
+    if recipe.undetermined_aim == "mean":
+        if not hasattr(language, "mean_undetermined"):
+            raise RecipeError(f"{language.name} has no mean distribution to aim at: use next")
+        aim = language.mean_undetermined.to(device)
     total = torch.zeros(model.n_networks, device=device)
     counted = 0
 
@@ -345,8 +220,3 @@ def _optimizer(parameters, recipe):
     betas = (recipe.momentum, recipe.second_moment)
     kind = {"adam": torch.optim.Adam, "rotated": RotatedAdam}[recipe.optimizer]
     return kind(parameters, lr=recipe.learning_rate, betas=betas)
-
-
-def with_options(recipe, **options):
-    """The recipe with those options that are not None."""
-    return replace(recipe, **{name: value for name, value in options.items() if value is not None})

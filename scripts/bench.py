@@ -50,7 +50,9 @@ def kuzu(rounds):
 
     from kuzu.data import load_kana
     from kuzu.models import build
-    from kuzu.train import CLASSIC, Momentum, run_epoch, seeded
+    from kuzu.optimizers import Momentum
+    from kuzu.recipes import CLASSIC
+    from kuzu.train import run_epoch, seeded
 
     data = load_kana(IMAGES, 10)
     loader = image_loader(data, CLASSIC.batch_size)

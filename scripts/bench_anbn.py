@@ -11,7 +11,8 @@ from torch import nn
 
 from anbn import compiled, models
 from anbn.languages import CountingLanguage
-from anbn.train import build, default_recipe, train
+from anbn.recipes import default_recipe
+from anbn.train import build, train
 
 MEASURED = (("anb2n", "srn", 2), ("anbncn", "lstm", 3))
 N_NETWORKS = 64

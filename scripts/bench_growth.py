@@ -27,7 +27,8 @@ def measure(kind, networks, length, hidden, device, rounds):
     import torch
 
     from anbn.languages import CountingLanguage
-    from anbn.train import build, default_recipe, train, with_options
+    from anbn.recipes import default_recipe, with_options
+    from anbn.train import build, train
 
     language = CountingLanguage.named("anbn", length)
     recipe = default_recipe(language, kind, hidden)

@@ -120,7 +120,7 @@ def choose_recipe(args, saved):
     """The recipe with what the command line changes; a resumed run keeps what it began with."""
     from dataclasses import replace
 
-    from kuzu.train import CLASSIC, TUNED, Recipe
+    from kuzu.recipes import CLASSIC, TUNED, Recipe
 
     recipe = TUNED[args.net] if args.recipe == "tuned" else CLASSIC
     changes = {"epochs": args.epochs, "lr": args.lr, "momentum": args.mom}
@@ -186,7 +186,8 @@ def compare_at_equal_time(args, recipe, data, device, output):
     from dataclasses import replace
 
     from kuzu.models import build
-    from kuzu.train import CLASSIC, seeded, train
+    from kuzu.recipes import CLASSIC
+    from kuzu.train import seeded, train
 
     def trained(recipe):
         model = build(args.net, args.hid, seeded(args.seed)).to(device)

@@ -48,7 +48,7 @@ def text(measured):
     return f"""## Beyond the references: counting far
 
 LSTMs with three hidden units, trained on small n by plain gradient descent, the network unchanged;
-the last network counts, none is chosen. Recipes in `anbn/train.py`. far: once the count is found
+the last network counts, none is chosen. Recipes in `anbn/recipes.py`. far: once the count is found
 the slope of forget and output gates grows to 200, of input gates and candidates to 30 (where one
 letter stands for several, not at all), and steps that are not certain learn how often each letter
 comes there on average, so that no unit has a reason to know how large n may be. What that gives up

@@ -32,7 +32,7 @@ def measure(measured, data_dir):
 def text(measured):
     return f"""## The three classifiers, trained as well as they can be
 
-Data: {measured["conv"]["data"]}. The last epoch counts; the recipes (`kuzu/train.py`) were chosen
+Data: {measured["conv"]["data"]}. The last epoch counts; the recipes (`kuzu/recipes.py`) were chosen
 on parts of the training images, but NetConv's last choice, between stronger and weaker variation,
 after two networks' test figures had been seen. `python scripts/kuzu_main.py --net conv --recipe
 tuned --seeds {SEEDS}` with KMNIST's files in `data/KMNIST/raw`; the same line trains on all of

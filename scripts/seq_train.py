@@ -9,7 +9,7 @@ the first n it fails at. The best one is traced and drawn. Exit status 1 if none
 """
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from options import BadInput, Parser, add_flag, add_shared, number, run
@@ -76,7 +76,8 @@ def parse_args(argv=None):
 def new_networks(args, seeds, device):
     """Untrained Networks, one per seed, or the hand-set one."""
     from anbn.handset import handset
-    from anbn.train import RECIPES, build, with_options
+    from anbn.recipes import RECIPES, with_options
+    from anbn.train import build
 
     language = build_language(args.lang or "anbn", args.embed, args.length)
     if args.set_weights:
@@ -101,6 +102,8 @@ def new_networks(args, seeds, device):
 
 def resumed_networks(args, device):
     """The Networks of --resume, ready to be trained further."""
+    from anbn.recipes import Recipe
+
     path = Path(args.resume)
     for name in ("recipe", "optim", "lr", "mom", "init", "batch_size"):
         if getattr(args, name) is not None:
@@ -108,6 +111,11 @@ def resumed_networks(args, device):
     networks = unpack(newest_checkpoint(path) if path.is_dir() else path, args)
     if networks.recipe is None:
         raise BadInput(f"{path} does not say how it was trained; only our own runs can be resumed")
+    if networks.recipe.keys() != {setting.name for setting in fields(Recipe)}:
+        raise BadInput(
+            f"{path} was trained by another version of these scripts, whose recipes had other "
+            "settings: train anew"
+        )
     if args.epoch is not None:
         networks.recipe["n_sequences"] = round(1000 * args.epoch)
     total = networks.recipe["n_sequences"]
@@ -131,7 +139,8 @@ def train_networks(networks, folder, args):
     from runs import progress
 
     from anbn.evaluate import loss_floor
-    from anbn.train import Recipe, train
+    from anbn.recipes import Recipe
+    from anbn.train import train
 
     recipe = Recipe(**networks.recipe)
     total, floor = recipe.n_sequences, loss_floor(networks.language)

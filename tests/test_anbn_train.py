@@ -7,18 +7,8 @@ import torch
 
 from anbn.languages import CountingLanguage
 from anbn.reber import ReberLanguage
-from anbn.train import (
-    Recipe,
-    RecipeError,
-    TrainingDiverged,
-    _draws,
-    build,
-    clip_per_network,
-    default_recipe,
-    far_recipe,
-    train,
-    with_options,
-)
+from anbn.recipes import Recipe, RecipeError, default_recipe, far_recipe, with_options
+from anbn.train import TrainingDiverged, _draws, build, clip_per_network, train
 
 ANB2N = CountingLanguage.named("anb2n")
 SHORT = Recipe(n_sequences=160, batch_size=4, identity=0.9, undetermined_weight=0.5)
@@ -259,6 +249,9 @@ def test_only_counting_lstms_count_far():
         far_recipe(ANB2N, "srn", 2)
     with pytest.raises(RecipeError, match="count"):
         far_recipe(ReberLanguage(), "lstm", 3)
+    recipe = with_options(SHORT, undetermined_aim="mean")
+    with pytest.raises(RecipeError, match="reber"):
+        run(recipe, [0], language=ReberLanguage())
 
 
 def test_training_is_the_same_whether_or_not_it_is_judged():

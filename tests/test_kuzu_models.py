@@ -13,7 +13,8 @@ from kuzu.data import load_kana
 from kuzu.distort import bicubic
 from kuzu.models import build, count_parameters, scaled
 from kuzu.normalized import Normalized
-from kuzu.train import CLASSIC, TUNED, TrainingDiverged, evaluate, seeded, train
+from kuzu.recipes import CLASSIC, TUNED
+from kuzu.train import TrainingDiverged, evaluate, seeded, train
 from kuzu.vary import Variation, around, vary
 
 SHORT = replace(CLASSIC, epochs=3)

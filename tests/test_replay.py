@@ -4,13 +4,16 @@ import pytest
 import torch
 
 import anbn.train
+import kuzu.optimizers
 import kuzu.train
 from anbn.languages import CountingLanguage
+from anbn.recipes import default_recipe, with_options
 from anbn.replay import Replayed, replayed
-from anbn.train import build, default_recipe, train, with_options
+from anbn.train import build, train
 from kuzu import models
 from kuzu.data import load_kana
-from kuzu.train import CLASSIC, seeded
+from kuzu.recipes import CLASSIC
+from kuzu.train import seeded
 
 CPU = torch.device("cpu")
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -70,7 +73,7 @@ def test_replayed_training_is_training(monkeypatch):
         return Replayed(work, tapes[-1])
 
     monkeypatch.setattr(anbn.train, "replayed", recorded)
-    monkeypatch.setattr(kuzu.train, "replayed", recorded)
+    monkeypatch.setattr(kuzu.optimizers, "replayed", recorded)
     for ours, plain in zip(trained_counters(), counters, strict=True):
         torch.testing.assert_close(ours, plain, atol=1e-6, rtol=1e-5)
     again, more_lines = trained_classifier()

@@ -308,3 +308,15 @@ def test_the_plain_loop_of_the_benchmark_is_the_same_network(kind, plain):
 def test_the_benchmark_counts_sequences_of_all_networks():
     work = our_loop(CountingLanguage.named("anbn", 1), "srn", 2)
     assert work() % (N_NETWORKS * 8) == 0
+
+
+def test_a_recipe_of_another_version_is_refused(trained, tmp_path, capsys):
+    """Its settings may mean something else by now."""
+    _, out = trained
+    content = torch.load(next(out.rglob("model.pt")), weights_only=True)
+    for change in ({"calibration": 0.5}, {"steepness": None}):
+        recipe = {k: v for k, v in (content["recipe"] | change).items() if v is not None}
+        file = tmp_path / "old.pth"
+        torch.save(content | {"recipe": recipe}, file)
+        status, _, err = call(seq_train, capsys, "--resume", file, "--epoch", 4, "--out", tmp_path)
+        assert status == 2 and len(err) == 1 and "another version" in err[0]
