@@ -1,6 +1,6 @@
 """The recurrence of scan.py from scan.c, compiled on this machine where there is a C compiler.
 
-    library = library_for(across)   # None: scan.py's operations of torch do it
+    library = library_for(across, n_hidden)   # None: scan.py's operations of torch do it
     logits, hidden = CompiledSRN.apply(library, across, V, out_bias, symbols, start)
 
 A step of a network with a few hidden units is a few hundred multiplications, less than the call of
@@ -24,7 +24,9 @@ from pathlib import Path
 
 import torch
 
-SOURCE = Path(__file__).with_name("scan.c")
+from anbn import gpu
+from anbn.gpu import FUNCTIONS, SOURCE
+
 COMPILERS = ("cc", "gcc", "clang")
 OPTIONS = ("-O2", "-march=native", "-std=c11", "-shared", "-fPIC")
 PATIENCE = 60  # seconds for the compiler
@@ -105,17 +107,20 @@ def _logits(V, symbols):
 def _sums(across, V):
     """Zeros in double precision for the gradients of across, V and out_bias."""
     shapes = across.shape, V.shape, V[:, 0].shape
-    return [torch.zeros(shape, dtype=torch.float64) for shape in shapes]
+    return [across.new_zeros(shape, dtype=torch.float64) for shape in shapes]
 
 
-def library_for(across):
-    """The library if it serves networks with these weights, else None."""
-    serves = (
-        across.device.type == "cpu"
-        and across.dtype == torch.float32
-        and across[0].numel() <= LARGEST
-    )
-    return load() if serves else None
+def library_for(across, n_hidden):
+    """The library, or the kernels of gpu.py, if they serve networks with these weights; else
+    None."""
+    size, device = across[0].numel(), across.device
+    if across.dtype != torch.float32:
+        return None
+    if device.type == "cpu" and size <= LARGEST:
+        return load()
+    if device.type == "cuda" and size <= gpu.LARGEST:
+        return gpu.load(across.shape[1] - n_hidden, n_hidden, device)
+    return None
 
 
 @functools.cache
@@ -164,7 +169,7 @@ class Library:
     """The functions of scan.c, called with tensors and whole numbers."""
 
     def __init__(self, library):
-        for name in ("srn_forward", "srn_backward", "lstm_forward", "lstm_backward"):
+        for name in FUNCTIONS:
             setattr(self, name, functools.partial(_call, getattr(library, name)))
 
 

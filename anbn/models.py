@@ -159,7 +159,7 @@ class Recurrent(nn.Module):
         across = torch.cat([biased, self.U], 1)
         parts = across if slope is None else slope * across, self.V, self.out_bias
         starts = [part.mT.contiguous() for part in start if part is not None]  # (S, H, B)
-        if library := library_for(across):
+        if library := library_for(across, self.n_hidden):
             symbols = inputs.mT.contiguous()  # (S, T, B)
             outputs = self.compiled.apply(library, *parts, symbols, *starts)
         else:

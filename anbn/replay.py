@@ -11,27 +11,38 @@ WARM_UP = 3  # runs before recording, in which libraries choose their kernels an
 
 
 class Replayed:
-    """`work`, a function of tensors that returns tensors, recorded once for every shape of its
-    arguments.
+    """`work`, a function of tensors that returns a tuple of tensors, recorded once for every shape
+    of its arguments.
 
-    work may read other tensors (parameters) but must change none. capture: see `cuda_graph`.
-    What a call returns is overwritten by the next call with the same shapes.
+    work may read other tensors, and change those named in `changes` (weights, moments), in place.
+    capture: see `cuda_graph`. What a call returns is overwritten by the next call with the same
+    shapes.
     """
 
-    def __init__(self, work, capture=None):
-        self.work, self.capture = work, capture or cuda_graph
+    def __init__(self, work, changes=(), capture=None):
+        self.work, self.changes, self.capture = work, list(changes), capture or cuda_graph
         self.recorded = {}  # by shapes: the arguments' places, replay, the results' places
 
     def __call__(self, *tensors):
         shapes = tuple(tensor.shape for tensor in tensors)
         if shapes not in self.recorded:
             places = [tensor.clone() for tensor in tensors]
-            self.recorded[shapes] = places, *self.capture(self.work, places)
+            self.recorded[shapes] = places, *self._record(places)
         places, replay, results = self.recorded[shapes]
         for place, tensor in zip(places, tensors, strict=True):
             place.copy_(tensor)
         replay()
         return results
+
+    @torch.no_grad()
+    def _record(self, places):
+        """capture's answer; the runs that recording takes leave no trace in `changes`."""
+        before = [tensor.clone() for tensor in self.changes]
+        with torch.enable_grad():
+            recorded = self.capture(self.work, places)
+        for tensor, value in zip(self.changes, before, strict=True):
+            tensor.copy_(value)
+        return recorded
 
 
 def cuda_graph(work, places):
@@ -48,6 +59,6 @@ def cuda_graph(work, places):
     return graph.replay, results
 
 
-def replayed(work, device):
+def replayed(work, device, changes=()):
     """`work` itself, or on a GPU its replay."""
-    return Replayed(work) if device.type == "cuda" else work
+    return Replayed(work, changes) if device.type == "cuda" else work

@@ -20,63 +20,78 @@ TINY = 1e-8
 
 
 class RotatedAdam:
-    """Parameters (S, ...), one full covariance (P, P) for each of the S networks. Used like an
-    optimizer of torch.optim, whose import would take longer than many a training.
+    """Parameters (S, ...), one full covariance (P, P) for each of the S networks. Used like the
+    optimizers of optimizers.py; network s of an ensemble is updated as network s alone.
 
-    lr: learning rate; betas: decay of the first and of the second moments; refresh: updates between
-    two eigendecompositions. Network s of an ensemble is updated as network s alone.
+    momentum, second_moment: decay of the first and of the second moments. refresh: updates between
+    two eigendecompositions.
     """
 
-    def __init__(self, parameters, lr, betas=(0.9, 0.99), refresh=10):
+    def __init__(self, parameters, momentum=0.9, second_moment=0.99, refresh=10):
         self.parameters = list(parameters)
-        self.betas, self.refresh = betas, refresh
-        self.param_groups = [{"lr": lr}]
+        self.betas, self.refresh = (momentum, second_moment), refresh
         self.sizes = [p[0].numel() for p in self.parameters]
         some = self.parameters[0].detach()
         zeros = some.new_zeros(some.shape[0], sum(self.sizes))
         eye = torch.eye(sum(self.sizes), dtype=some.dtype, device=some.device)
-        self.state = {
+        self.moments = {
             "step": torch.tensor(0),
             "mean": zeros.clone(),  # (S, P), in the parameters' coordinates
             "square": zeros.clone(),  # (S, P), in the eigenbasis
             "covariance": torch.zeros_like(eye).repeat(len(some), 1, 1),  # (S, P, P)
             "basis": eye.repeat(len(some), 1, 1),  # (S, P, P), eigenvectors in columns
         }
+        self.gradient = zeros.clone()  # (S, P), the last collected
 
-    def zero_grad(self):
-        for p in self.parameters:
-            p.grad = None
+    def state(self):
+        """The tensors that `collect` and `apply` change, besides the parameters."""
+        return [*list(self.moments.values())[1:], self.gradient]
 
     def state_dict(self):
-        return dict(self.state)
+        return dict(self.moments)
 
     def load_state_dict(self, state):
-        for name, value in self.state.items():
+        for name, value in self.moments.items():
             value.copy_(state[name])
 
     @torch.no_grad()
-    def step(self):
-        (beta_1, beta_2), state = self.betas, self.state
-        gradient = torch.cat([p.grad.flatten(1) for p in self.parameters], 1)  # (S, P)
-        gradient = gradient.nan_to_num()  # a lost network is reported, not decomposed
-        state["step"] += 1
-        n = int(state["step"])
-        state["mean"].lerp_(gradient, 1 - beta_1)
-        covariance, square = state["covariance"], state["square"]
+    def collect(self, gradients):
+        """Take up gradients, shaped as the parameters."""
+        (beta_1, beta_2), gradient = self.betas, self.gradient
+        torch.cat([g.flatten(1) for g in gradients], 1, out=gradient)
+        torch.nan_to_num_(gradient)  # a lost network is reported, not decomposed
+        self.moments["mean"].lerp_(gradient, 1 - beta_1)
         outer = gradient[:, :, None] * gradient[:, None]
-        covariance.lerp_(outer, 1 - beta_2)
+        self.moments["covariance"].lerp_(outer, 1 - beta_2)
+
+    @torch.no_grad()
+    def turn(self):
+        """Between collect and apply: a new basis if it is time."""
+        self.moments["step"] += 1
+        n = int(self.moments["step"])
         if n >= FIRST_REFRESH and n % self.refresh == 0:
-            values, basis = torch.linalg.eigh(covariance)
-            state["basis"].copy_(basis)
+            values, basis = torch.linalg.eigh(self.moments["covariance"])
+            self.moments["basis"].copy_(basis)
             # What `square` would be, had the basis been this; below the rounding error of the
             # largest value nothing is known.
             floor = values[:, -1:] * torch.finfo(values.dtype).eps
-            square.copy_(torch.maximum(values, floor))
-        turned = _times(state["basis"].mT, gradient)
-        square.lerp_(turned.square(), 1 - beta_2)
-        size = (square / (1 - beta_2**n)).sqrt_().add_(TINY)
-        step = _times(state["basis"], _times(state["basis"].mT, state["mean"]) / size)
-        step *= -self.param_groups[0]["lr"] / (1 - beta_1**n)
+            self.moments["square"].copy_(torch.maximum(values, floor))
+
+    def numbers(self, lr):
+        """What apply needs to know of this update: the corrections of moments that began at 0."""
+        (beta_1, beta_2), n = self.betas, int(self.moments["step"])
+        numbers = [-lr / (1 - beta_1**n), 1 - beta_2**n]
+        return torch.tensor(numbers, dtype=self.gradient.dtype)
+
+    @torch.no_grad()
+    def apply(self, numbers):
+        """Move the parameters."""
+        basis, square = self.moments["basis"], self.moments["square"]
+        turned = _times(basis.mT, self.gradient)
+        square.lerp_(turned.square(), 1 - self.betas[1])
+        size = (square / numbers[1]).sqrt_().add_(TINY)
+        step = _times(basis, _times(basis.mT, self.moments["mean"]) / size)
+        step *= numbers[0]
         for p, part in zip(self.parameters, step.split(self.sizes, dim=1), strict=True):
             p.add_(part.view_as(p))
 

@@ -1,26 +1,57 @@
-/* The loops over time of the recurrent networks, compiled: see compiled.py.
+/* The loops over time of the recurrent networks, compiled: by compiled.py for a processor, by gpu.py
+   for a GPU.
 
    S networks, B sequences, T steps, K symbols, H hidden units; G = H (SRN) or 4H (LSTM) rows of
    pre-activations. Every array is contiguous, its axes in the order given; what one network reads
    and writes lies together, so that it fits the fastest cache. Networks are independent, and so
-   are sequences: the outermost loops take one network and LANES sequences, which fill a vector
-   register of most processors, through all their steps. `lanes` holds one number for each of them
-   (vectors as GCC and Clang extend C by).
+   are sequences: on a processor the outermost loops take one network and LANES sequences, which
+   fill a vector register of most, through all their steps. `lanes` holds one number for each of
+   them (vectors as GCC and Clang extend C by). On a GPU every sequence has a thread of its own,
+   `lanes` is one number, and K and H are known, so that all else is kept in registers.
 */
+
+#ifdef ON_GPU
+
+typedef float lanes;
+typedef int whole;
+typedef long long int64_t;
+#define LANES 1
+#define INLINE static __device__ __forceinline__
+#define ENTRY extern "C" __global__ void
+#define ZERO 0.0f
+#define LANE(x, b) (x)
+
+INLINE lanes choose(whole yes, float constant, lanes otherwise) {
+    return yes ? constant : otherwise;
+}
+
+INLINE lanes two_to(lanes m) { return __int_as_float(((int)m + 127) << 23); }
+
+#else
 
 #include <stdint.h>
 #include <string.h>
 
 #define LANES 8
-#define INLINE static inline __attribute__((always_inline))
-
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t whole __attribute__((vector_size(4 * LANES)));
+#define INLINE static inline __attribute__((always_inline))
+#define ENTRY void
+#define ZERO ((lanes){0})
+#define LANE(x, b) (x)[b]
+#define N_SYMBOLS K
+#define N_HIDDEN H
 
 INLINE lanes choose(whole yes, float constant, lanes otherwise) {
-    lanes same = constant - (lanes){0};
+    lanes same = constant - ZERO;
     return (lanes)((yes & (whole)same) | (~yes & (whole)otherwise));
 }
+
+INLINE lanes two_to(lanes m) {
+    return (lanes)((__builtin_convertvector(m, whole) + 127) << 23);
+}
+
+#endif
 
 /* e^x - 1 without the loss of digits near 0: x = m ln 2 + r with |r| <= ln 2 / 2, e^r - 1 by its
    series, then 2^m (e^r - 1) + (2^m - 1). */
@@ -35,8 +66,7 @@ INLINE lanes exp_minus_1(lanes x) {
     series = series * r + 1.0f / 6;
     series = series * r + 0.5f;
     series = series * r * r + r;
-    lanes two_to_m = (lanes)((__builtin_convertvector(m, whole) + 127) << 23);
-    return two_to_m * series + (two_to_m - 1.0f);
+    return two_to(m) * series + (two_to(m) - 1.0f);
 }
 
 INLINE lanes sigmoid(lanes x) {
@@ -57,8 +87,8 @@ INLINE void take(lanes *here, const float *there, int rows, int B, int n) {
         if (n == LANES) {
             memcpy(here + r, there + r * B, sizeof *here);
         } else {
-            here[r] = (lanes){0};
-            for (int b = 0; b < n; b++) here[r][b] = there[r * B + b];
+            here[r] = ZERO;
+            for (int b = 0; b < n; b++) LANE(here[r], b) = there[r * B + b];
         }
 }
 
@@ -67,14 +97,14 @@ INLINE void put(float *there, const lanes *here, int rows, int B, int n) {
         if (n == LANES)
             memcpy(there + r * B, here + r, sizeof *here);
         else
-            for (int b = 0; b < n; b++) there[r * B + b] = here[r][b];
+            for (int b = 0; b < n; b++) there[r * B + b] = LANE(here[r], b);
 }
 
 /* The symbols of n sequences as columns of a 1 among zeros. */
 INLINE void one_hot(lanes *on, const int64_t *symbols, int K, int n) {
-    whole symbol = (whole){0} - 1;
-    for (int b = 0; b < n; b++) symbol[b] = (int32_t)symbols[b];
-    for (int k = 0; k < K; k++) on[k] = choose(symbol == k, 1.0f, (lanes){0});
+    whole symbol;
+    for (int b = 0; b < LANES; b++) LANE(symbol, b) = b < n ? (int)symbols[b] : -1;
+    for (int k = 0; k < K; k++) on[k] = choose(symbol == k, 1.0f, ZERO);
 }
 
 /* to (n_to) += weights (n_from, n_to) transposed times from (n_from) */
@@ -103,7 +133,7 @@ INLINE void outer(lanes *d_weights, const lanes *from, const lanes *to, int n_fr
 
 INLINE void add_lanes(double *sums, const lanes *apart, int rows) {
     for (int r = 0; r < rows; r++)
-        for (int b = 0; b < LANES; b++) sums[r] += apart[r][b];
+        for (int b = 0; b < LANES; b++) sums[r] += LANE(apart[r], b);
 }
 
 #define CLEAR(array) memset(array, 0, sizeof array)
@@ -114,7 +144,7 @@ INLINE void add_lanes(double *sums, const lanes *apart, int rows) {
 INLINE void srn_forward_some(const float *across, const float *V, const float *out_bias,
                              const int64_t *symbols, float *hidden, float *logits, int T, int K,
                              int H, int B, int n) {
-    lanes on[K], rows[H], h_t[H], out[K];
+    lanes on[N_SYMBOLS], rows[N_HIDDEN], h_t[N_HIDDEN], out[N_SYMBOLS];
     take(h_t, hidden, H, B, n);
     for (int t = 0; t < T; t++) {
         one_hot(on, symbols + t * B, K, n);
@@ -123,7 +153,7 @@ INLINE void srn_forward_some(const float *across, const float *V, const float *o
         forward(rows, across + K * H, h_t, H, H);
         for (int h = 0; h < H; h++) h_t[h] = tanh_of(rows[h]);
         put(hidden + (t + 1) * H * B, h_t, H, B, n);
-        for (int k = 0; k < K; k++) out[k] = out_bias[k] - (lanes){0};
+        for (int k = 0; k < K; k++) out[k] = out_bias[k] - ZERO;
         forward(out, V, h_t, H, K);
         put(logits + t * K * B, out, K, B, n);
     }
@@ -133,8 +163,10 @@ INLINE void srn_backward_some(const float *across, const float *V, const int64_t
                               const float *hidden, const float *d_logits, double *d_across,
                               double *d_V, double *d_bias, float *d_start, int T, int K, int H,
                               int B, int n) {
-    lanes on[K], h_t[H], before[H], out[K], d_hidden[H], d_rows[H];
-    lanes sums[(K + H) * H], sums_V[H * K], sums_bias[K];
+    lanes on[N_SYMBOLS], out[N_SYMBOLS];
+    lanes h_t[N_HIDDEN], before[N_HIDDEN], d_hidden[N_HIDDEN], d_rows[N_HIDDEN];
+    lanes sums[(N_SYMBOLS + N_HIDDEN) * N_HIDDEN], sums_V[N_HIDDEN * N_SYMBOLS];
+    lanes sums_bias[N_SYMBOLS];
     CLEAR(sums), CLEAR(sums_V), CLEAR(sums_bias), CLEAR(d_hidden);
     take(h_t, hidden + T * H * B, H, B, n);
     for (int t = T - 1; t >= 0; t--) {
@@ -162,7 +194,8 @@ INLINE void lstm_forward_some(const float *across, const float *V, const float *
                               const int64_t *symbols, float *hidden, float *cell, float *gates,
                               float *squashed, float *logits, int T, int K, int H, int B, int n) {
     const int G = 4 * H;
-    lanes on[K], rows[G], h_t[H], c_t[H], tanh_c[H], out[K];
+    lanes on[N_SYMBOLS], out[N_SYMBOLS], rows[4 * N_HIDDEN];
+    lanes h_t[N_HIDDEN], c_t[N_HIDDEN], tanh_c[N_HIDDEN];
     take(h_t, hidden, H, B, n);
     take(c_t, cell, H, B, n);
     for (int t = 0; t < T; t++) {
@@ -183,7 +216,7 @@ INLINE void lstm_forward_some(const float *across, const float *V, const float *
         put(squashed + t * H * B, tanh_c, H, B, n);
         put(cell + (t + 1) * H * B, c_t, H, B, n);
         put(hidden + (t + 1) * H * B, h_t, H, B, n);
-        for (int k = 0; k < K; k++) out[k] = out_bias[k] - (lanes){0};
+        for (int k = 0; k < K; k++) out[k] = out_bias[k] - ZERO;
         forward(out, V, h_t, H, K);
         put(logits + t * K * B, out, K, B, n);
     }
@@ -195,9 +228,11 @@ INLINE void lstm_backward_some(const float *across, const float *V, const int64_
                                double *d_V, double *d_bias, float *d_start, float *d_cell, int T,
                                int K, int H, int B, int n) {
     const int G = 4 * H;
-    lanes on[K], h_t[H], before[H], c_before[H], tanh_c[H];
-    lanes rows[G], out[K], d_hidden[H], d_c[H], d_rows[G];
-    lanes sums[(K + H) * G], sums_V[H * K], sums_bias[K];
+    lanes on[N_SYMBOLS], out[N_SYMBOLS];
+    lanes h_t[N_HIDDEN], before[N_HIDDEN], c_before[N_HIDDEN], tanh_c[N_HIDDEN];
+    lanes rows[4 * N_HIDDEN], d_hidden[N_HIDDEN], d_c[N_HIDDEN], d_rows[4 * N_HIDDEN];
+    lanes sums[(N_SYMBOLS + N_HIDDEN) * 4 * N_HIDDEN], sums_V[N_HIDDEN * N_SYMBOLS];
+    lanes sums_bias[N_SYMBOLS];
     CLEAR(sums), CLEAR(sums_V), CLEAR(sums_bias), CLEAR(d_hidden), CLEAR(d_c);
     take(h_t, hidden + T * H * B, H, B, n);
     for (int t = T - 1; t >= 0; t--) {
@@ -233,6 +268,25 @@ INLINE void lstm_backward_some(const float *across, const float *V, const int64_
     add_lanes(d_bias, sums_bias, K);
 }
 
+/* The n sequences of network s from b on in an array (S, rows, B); and the network's weights. */
+#define AT(array, rows) (array + (long)s * (rows) * B + b)
+#define OF(array, count) (array + (long)s * (count))
+
+#ifdef ON_GPU
+
+/* A thread's own network s and sequence b. Sums over sequences are left to whoever called, for a
+   GPU would add them up in any order: SUMS is a place of this sequence alone. */
+#define FOR_ALL(some)                                                   \
+    {                                                                   \
+        const int here = blockIdx.x * blockDim.x + threadIdx.x;         \
+        const int s = here / B, b = here % B, n = 1;                    \
+        const int K = N_SYMBOLS, H = N_HIDDEN;                          \
+        if (s < S) some;                                                \
+    }
+#define SUMS(array, count) (array + ((long)s * B + b) * (count))
+
+#else
+
 /* Every network s and LANES sequences from b on: in full registers, then what is left over. */
 #define FOR_ALL(some)                      \
     for (int s = 0; s < S; s++)            \
@@ -244,27 +298,26 @@ INLINE void lstm_backward_some(const float *across, const float *V, const int64_
                 const int n = B - b;       \
                 some;                      \
             }
+#define SUMS OF
 
-/* The n sequences of network s from b on in an array (S, rows, B); and the network's weights. */
-#define AT(array, rows) (array + (long)s * (rows) * B + b)
-#define OF(array, count) (array + (long)s * (count))
+#endif
 
-void srn_forward(const float *across, const float *V, const float *out_bias, const int64_t *symbols,
+ENTRY srn_forward(const float *across, const float *V, const float *out_bias, const int64_t *symbols,
                  float *hidden, float *logits, int S, int T, int K, int H, int B) {
     FOR_ALL(srn_forward_some(OF(across, (K + H) * H), OF(V, H * K), OF(out_bias, K), AT(symbols, T),
                              AT(hidden, (T + 1) * H), AT(logits, T * K), T, K, H, B, n))
 }
 
-void srn_backward(const float *across, const float *V, const int64_t *symbols, const float *hidden,
+ENTRY srn_backward(const float *across, const float *V, const int64_t *symbols, const float *hidden,
                   const float *d_logits, double *d_across, double *d_V, double *d_bias,
                   float *d_start, int S, int T, int K, int H, int B) {
     FOR_ALL(srn_backward_some(OF(across, (K + H) * H), OF(V, H * K), AT(symbols, T),
                               AT(hidden, (T + 1) * H), AT(d_logits, T * K),
-                              OF(d_across, (K + H) * H), OF(d_V, H * K), OF(d_bias, K),
+                              SUMS(d_across, (K + H) * H), SUMS(d_V, H * K), SUMS(d_bias, K),
                               AT(d_start, H), T, K, H, B, n))
 }
 
-void lstm_forward(const float *across, const float *V, const float *out_bias,
+ENTRY lstm_forward(const float *across, const float *V, const float *out_bias,
                   const int64_t *symbols, float *hidden, float *cell, float *gates, float *squashed,
                   float *logits, int S, int T, int K, int H, int B) {
     FOR_ALL(lstm_forward_some(OF(across, (K + H) * 4 * H), OF(V, H * K), OF(out_bias, K),
@@ -273,13 +326,13 @@ void lstm_forward(const float *across, const float *V, const float *out_bias,
                               B, n))
 }
 
-void lstm_backward(const float *across, const float *V, const int64_t *symbols, const float *hidden,
+ENTRY lstm_backward(const float *across, const float *V, const int64_t *symbols, const float *hidden,
                    const float *cell, const float *gates, const float *squashed,
                    const float *d_logits, double *d_across, double *d_V, double *d_bias,
                    float *d_start, float *d_cell, int S, int T, int K, int H, int B) {
     FOR_ALL(lstm_backward_some(OF(across, (K + H) * 4 * H), OF(V, H * K), AT(symbols, T),
                                AT(hidden, (T + 1) * H), AT(cell, (T + 1) * H),
                                AT(gates, T * 4 * H), AT(squashed, T * H), AT(d_logits, T * K),
-                               OF(d_across, (K + H) * 4 * H), OF(d_V, H * K), OF(d_bias, K),
+                               SUMS(d_across, (K + H) * 4 * H), SUMS(d_V, H * K), SUMS(d_bias, K),
                                AT(d_start, H), AT(d_cell, H), T, K, H, B, n))
 }

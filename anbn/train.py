@@ -18,9 +18,9 @@ from torch.nn.functional import pad
 
 from anbn.evaluate import N_STREAMS, coursework_loss, streams_right
 from anbn.models import MODELS
+from anbn.optimizers import OPTIMIZERS
 from anbn.recipes import RecipeError
 from anbn.replay import Replayed, replayed
-from anbn.rotated import RotatedAdam
 
 CHUNK = 32  # updates whose streams are drawn together, from one generator per network
 STREAMS_TOGETHER = 1 << 15  # streams made from their draws at a time, so that they fit in memory
@@ -69,14 +69,20 @@ def train(
     size), optimizer_state: the state stored with them; the rest of the training is then the same
     as if it had not been interrupted. judge: measure the networks on held-out streams at every
     report; without, loss and streams_right are None. Raises TrainingDiverged when a loss stops
-    being finite.
+    being finite, RecipeError if the recipe or the optimizer's state cannot be followed.
     """
     first, last = done // recipe.batch_size, recipe.n_updates
     per_report = max(1, report_every // recipe.batch_size)
     device = model.U.device
     parameters = list(model.parameters())
-    optimizer = _optimizer(parameters, recipe)
+    kind = OPTIMIZERS[recipe.optimizer]
+    optimizer = kind(parameters, recipe.momentum, recipe.second_moment)
     if optimizer_state is not None:
+        if optimizer_state.keys() != optimizer.state_dict().keys():
+            raise RecipeError(
+                f"the stored state of the optimizer is not one of {recipe.optimizer} as this "
+                "version keeps it: train anew"
+            )
         optimizer.load_state_dict(optimizer_state)
     aim = None
     if recipe.undetermined_aim == "mean":
@@ -86,22 +92,25 @@ def train(
     total = torch.zeros(model.n_networks, device=device)
     counted = 0
 
-    def losses_and_gradients(slope, *batch):
+    def collect(slope, *batch):
         weighted, plain = _losses(model, *batch, recipe.undetermined_weight, slope, aim)
-        return plain.detach(), *torch.autograd.grad(weighted.sum(), parameters)
+        gradients = torch.autograd.grad(weighted.sum(), parameters)
+        optimizer.collect(clipped_per_network(gradients, recipe.clip))
+        return (plain.detach(),)
 
-    gradients = replayed(losses_and_gradients, device)
+    def apply(numbers):
+        optimizer.apply(numbers)
+        return ()
+
+    collect = replayed(collect, device, optimizer.state())
+    apply = replayed(apply, device, [*optimizer.state(), *parameters])
     model.fold(1 / recipe.slopes(first, model))
     # A recording is made once for every length; a few padded steps cost less than another one.
-    grain = RECORDED_STEPS if isinstance(gradients, Replayed) else 1
+    grain = RECORDED_STEPS if isinstance(collect, Replayed) else 1
     for update, batch in _updates(language, recipe, seeds, first, last, device, grain):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(update)
-        plain, *downhill = gradients(recipe.slopes(update, model), *batch)
-        for parameter, gradient in zip(parameters, downhill, strict=True):
-            parameter.grad = gradient
-        clip_per_network(parameters, recipe.clip)
-        optimizer.step()
+        (plain,) = collect(recipe.slopes(update, model), *batch)
+        optimizer.turn()
+        apply(optimizer.numbers(recipe.rate(update)).to(device))
         total += plain
         counted += 1
         if (update + 1) % per_report == 0 or update + 1 == last:
@@ -206,17 +215,8 @@ def _held_out(language, n_streams, device):
     return language.streams(language.draw((n_streams,), generator)).to(device)
 
 
-def clip_per_network(parameters, largest):
-    """Scale the gradient of each network s, parameters[...].grad[s], to norm `largest` at most."""
-    squares = sum(summed(p.grad.flatten(1).square(), 1) for p in parameters).float()  # (S,)
+def clipped_per_network(gradients, largest):
+    """The gradient of each network s, gradients[...][s], scaled to norm `largest` at most."""
+    squares = sum(summed(g.flatten(1).square(), 1) for g in gradients).float()  # (S,)
     scale = (largest / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0)
-    for p in parameters:
-        p.grad.mul_(scale.view(-1, *[1] * (p.dim() - 1)))
-
-
-def _optimizer(parameters, recipe):
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=recipe.learning_rate, momentum=recipe.momentum)
-    betas = (recipe.momentum, recipe.second_moment)
-    kind = {"adam": torch.optim.Adam, "rotated": RotatedAdam}[recipe.optimizer]
-    return kind(parameters, lr=recipe.learning_rate, betas=betas)
+    return [g * scale.view(-1, *[1] * (g.dim() - 1)) for g in gradients]

@@ -5,44 +5,76 @@ optimizer.at(n_updates, progress)                 # sets the rate
 outputs, loss = optimizer.step(images, labels)
 """
 
+import functools
+import itertools
+
 import torch
 import torch.nn.functional as F
 
 from anbn.replay import replayed
 
+from . import mixup
 from .normalized import Normalized
 
 
 class Optimizer:
-    """What the two optimizers share: the gradient of a step, the network that is trained, and what
-    a checkpoint keeps. Written out here, since torch.optim's import and bookkeeping would take
-    longer than a whole epoch of the small networks."""
+    """What the two optimizers share: a whole step, which a GPU records and replays, the network
+    that is trained, and what a checkpoint keeps. Written out here, since torch.optim's import and
+    bookkeeping would take longer than a whole epoch of the small networks."""
 
     def __init__(self, model, recipe):
-        self.lr, self.recipe, self.result = recipe.lr, recipe, model
+        self.recipe, self.result = recipe, model
         self.model = Normalized(model) if recipe.normalize else model
         self.names = [name for name, _ in self.model.named_parameters()]
         self.weights = list(self.model.parameters())
         self.moments = [
             [torch.zeros_like(weight) for weight in self.weights] for _ in range(self.n_moments)
         ]
-        self.gradients = replayed(self._gradients, self.weights[0].device)
+        device = self.weights[0].device
+        # Tensors, which a replayed step reads anew; a GPU's update takes no other type.
+        exact = torch.float64 if device.type == "cpu" else torch.float32
+        self.rate = torch.tensor(recipe.lr, dtype=exact, device=device)
+        self.count = torch.tensor(1.0, device=device)  # of updates, this one included
+        changes = [*self.weights, *itertools.chain(*self.moments)]
+        names = [None, *(mixup.places(model) if recipe.mixup else [])]
+        self.steps = {
+            place: replayed(functools.partial(self._step, place), device, changes)
+            for place in names
+        }
 
-    def _gradients(self, images, labels):
-        outputs = self.model(images)
-        loss = F.nll_loss(outputs, labels)
+    def at(self, n_updates, progress):
+        """Called before an update: n_updates are done, the part `progress` of all."""
+        self.rate.fill_(self.recipe.rate(progress))
+        self.count.fill_(n_updates + 1)
+
+    def step(self, images, labels, place=None, share=None):
+        """One update on a batch of scaled images (B, 28, 28) with labels (B,); its
+        log-probabilities (B, 10) and its mean loss as they were before. share: (B,) of each image
+        itself where it is blended with another, at a place of mixup.places."""
+        return self.steps[place](images, labels, *(() if share is None else (share,)))
+
+    def _step(self, place, images, labels, share=None):
+        if place == mixup.INPUT:
+            images = mixup.blend(images, share)
+
+        def between(layer, x):
+            return mixup.blend(x, share) if layer == place else x
+
+        outputs = self.model(images, between)
+        if place is None:
+            loss = F.nll_loss(outputs, labels)
+        else:
+            own, other = (
+                F.nll_loss(outputs, y, reduction="none") for y in (labels, labels.roll(1))
+            )
+            loss = torch.lerp(other, own, share).mean()
         aim, share = loss, self.recipe.label_smoothing
         if share:
             aim = (1 - share) * loss - share * outputs.mean()
-        return outputs.detach(), loss.detach(), *torch.autograd.grad(aim, self.weights)
-
-    def step(self, images, labels):
-        """One update on a batch of scaled images (B, 28, 28); its log-probabilities (B, 10) and
-        its mean loss as they were before."""
-        outputs, loss, *gradients = self.gradients(images, labels)
+        gradients = list(torch.autograd.grad(aim, self.weights))
         with torch.no_grad():
             self.update(gradients)
-        return outputs, loss
+        return outputs.detach(), loss.detach()
 
     def settle(self, images):
         """Bring the network asked for up to date, with statistics of `images` (N, 28, 28)."""
@@ -82,8 +114,8 @@ class Momentum(Optimizer):
         torch._fused_sgd_(  # what torch.optim.SGD(fused=True) calls: one pass over all weights
             self.weights,
             gradients,
-            self.moments[0],
-            lr=self.lr,
+            self.moments[0] if self.recipe.momentum else [],  # without momentum it wants none
+            lr=self.rate,
             momentum=self.recipe.momentum,
             weight_decay=self.recipe.weight_decay,
             dampening=0.0,
@@ -92,10 +124,6 @@ class Momentum(Optimizer):
             is_first_step=False,
         )
 
-    def at(self, n_updates, progress):
-        """Called before an update: n_updates are done, the part `progress` of all."""
-        self.lr = self.recipe.rate(progress)
-
 
 class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
@@ -103,20 +131,14 @@ class AdamW(Optimizer):
     n_moments = 2
     second_moment = 0.99
 
-    def at(self, n_updates, progress):
-        """Called before an update: n_updates are done, the part `progress` of all."""
-        self.lr = self.recipe.rate(progress)
-        step = torch.tensor(n_updates + 1.0, device=self.weights[0].device)
-        self.steps = [step] * len(self.weights)
-
     def update(self, gradients):
         torch._fused_adamw_(  # what torch.optim.AdamW(fused=True) calls
             self.weights,
             gradients,
             *self.moments,
             [],
-            self.steps,
-            lr=self.lr,
+            [self.count] * len(self.weights),
+            lr=self.rate,
             beta1=self.recipe.momentum,
             beta2=self.second_moment,
             weight_decay=self.recipe.weight_decay,

@@ -16,7 +16,7 @@ S, B, T, K, H = 3, 5, 17, 4, 3
 def recurrence(request, monkeypatch):
     """Every test twice: with the compiled loops, where there is a compiler, and without."""
     if request.param == "torch":
-        monkeypatch.setattr(models, "library_for", lambda across: None)
+        monkeypatch.setattr(models, "library_for", lambda *_: None)
     elif compiled.load() is None:
         pytest.skip("no C compiler")
     return request.param

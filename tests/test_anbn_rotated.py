@@ -29,14 +29,18 @@ def loss(x, matrices, n):
     return (0.5 * torch.einsum("si,sij,sj", x, matrices, x)) + (x @ noise(x.shape[1])[n]).sum()
 
 
+def update(optimizer, aim, lr=0.05):
+    optimizer.collect(torch.autograd.grad(aim, optimizer.parameters))
+    optimizer.turn()
+    optimizer.apply(optimizer.numbers(lr))
+
+
 def descend(matrices, start, n_steps=N_STEPS, parts=1):
     """Minimise the loss, the parameters cut into `parts` tensors; returns x (S, P)."""
     pieces = [p.clone().requires_grad_() for p in start.chunk(parts, dim=1)]
-    optimizer = RotatedAdam(pieces, lr=0.05)
+    optimizer = RotatedAdam(pieces)
     for n in range(n_steps):
-        optimizer.zero_grad()
-        loss(torch.cat(pieces, dim=1), matrices, n).backward()
-        optimizer.step()
+        update(optimizer, loss(torch.cat(pieces, dim=1), matrices, n))
     return torch.cat(pieces, dim=1).detach()
 
 
@@ -87,14 +91,12 @@ def test_a_lost_network_leaves_the_others_alone():
 def test_state_survives_a_checkpoint():
     matrices, start = quadratic(4, 2, 4)
     x = start.clone().requires_grad_()
-    optimizer = RotatedAdam([x], lr=0.05)
+    optimizer = RotatedAdam([x])
     for n in range(N_STEPS):
         if n == 35:  # as a resumed run does
             state = optimizer.state_dict()
             x = x.detach().clone().requires_grad_()
-            optimizer = RotatedAdam([x], lr=0.05)
+            optimizer = RotatedAdam([x])
             optimizer.load_state_dict(state)
-        optimizer.zero_grad()
-        loss(x, matrices, n).backward()
-        optimizer.step()
+        update(optimizer, loss(x, matrices, n))
     torch.testing.assert_close(x.detach(), descend(matrices, start))

@@ -8,7 +8,7 @@ import torch
 from anbn.languages import CountingLanguage
 from anbn.reber import ReberLanguage
 from anbn.recipes import Recipe, RecipeError, default_recipe, far_recipe, with_options
-from anbn.train import TrainingDiverged, _draws, build, clip_per_network, train
+from anbn.train import TrainingDiverged, _draws, build, clipped_per_network, train
 
 ANB2N = CountingLanguage.named("anb2n")
 SHORT = Recipe(n_sequences=160, batch_size=4, identity=0.9, undetermined_weight=0.5)
@@ -87,22 +87,21 @@ def test_one_update_is_gradient_descent_on_the_weighted_loss(aim):
 def test_clipping_is_per_network():
     generator = torch.Generator().manual_seed(0)
     shapes = ((3, 2, 4), (3, 5))
-    tensors = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
-    for tensor in tensors:
-        tensor.grad = torch.randn(tensor.shape, generator=generator) * torch.tensor(
-            [0.01, 1.0, 100.0]
-        ).view(3, *[1] * (tensor.dim() - 1))
+    size = torch.tensor([0.01, 1.0, 100.0])
+    gradients = [
+        torch.randn(shape, generator=generator) * size.view(3, *[1] * (len(shape) - 1))
+        for shape in shapes
+    ]
     expected = []
     for s in range(3):
-        alone = [torch.nn.Parameter(tensor[s].detach().clone()) for tensor in tensors]
-        for parameter, tensor in zip(alone, tensors, strict=True):
-            parameter.grad = tensor.grad[s].clone()
+        alone = [torch.nn.Parameter(gradient[s].clone()) for gradient in gradients]
+        for parameter, gradient in zip(alone, gradients, strict=True):
+            parameter.grad = gradient[s].clone()
         torch.nn.utils.clip_grad_norm_(alone, 1.0)
         expected.append([parameter.grad for parameter in alone])
-    clip_per_network(tensors, 1.0)
-    for k, tensor in enumerate(tensors):
+    for k, gradient in enumerate(clipped_per_network(gradients, 1.0)):
         wanted = torch.stack([expected[s][k] for s in range(3)])
-        torch.testing.assert_close(tensor.grad, wanted, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(gradient, wanted, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("kind", ["srn", "lstm"])
@@ -130,6 +129,15 @@ def test_resuming_equals_not_stopping(kind):
     for name, value in parameters(whole).items():
         assert torch.equal(getattr(again, name), value)
     assert torch.equal(rest[-1].loss, records[-1].loss)
+
+
+def test_the_state_of_another_optimizer_is_refused():
+    _, (record, *_) = run(SHORT, [1])
+    stored = {"done": 80, "optimizer_state": record.optimizer_state()}
+    adam = with_options(SHORT, optimizer="adam")
+    model = build(ANB2N, "srn", 2, [1], adam)
+    with pytest.raises(RecipeError, match="train anew"):
+        list(train(model, ANB2N, adam, [1], **stored))
 
 
 def test_reports_of_a_network_that_knows_nothing():

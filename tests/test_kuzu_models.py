@@ -106,11 +106,12 @@ def test_a_perfect_matrix_has_no_confused_pairs():
     assert most_confused(torch.eye(10, dtype=torch.int64)) == []
 
 
-def test_training_equals_a_plain_loop(data):
+@pytest.mark.parametrize("momentum", [0.5, 0.0])
+def test_training_equals_a_plain_loop(data, momentum):
     """The train loop against torch.optim.SGD over batches taken by hand."""
     model = build("full", 20, seeded(1))
     plain = build("full", 20, seeded(1))
-    optimizer = torch.optim.SGD(plain.parameters(), lr=0.01, momentum=0.5)
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.01, momentum=momentum)
     for number in (1, 2):
         order = torch.randperm(300, generator=seeded(1, number))
         total, right = 0.0, 0
@@ -123,7 +124,7 @@ def test_training_equals_a_plain_loop(data):
             optimizer.step()
             total += loss.item() * len(batch)
             right += int((output.argmax(1) == labels).sum())
-    *_, last = train(model, data, replace(CLASSIC, epochs=2), seed=1)
+    *_, last = train(model, data, replace(CLASSIC, epochs=2, momentum=momentum), seed=1)
     for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-5)
     assert last.train_loss == pytest.approx(total / 300, rel=1e-4)

@@ -56,7 +56,7 @@ def trained_classifier(device=CPU):
 
 def test_recorded_once_per_shape_and_reads_what_changes():
     tape, weight = Tape(), torch.ones(3)
-    work = Replayed(lambda x: (x * weight,), tape)
+    work = Replayed(lambda x: (x * weight,), capture=tape)
     assert work(torch.arange(3.0))[0].tolist() == [0, 1, 2]
     weight *= 10
     assert work(torch.ones(3))[0].tolist() == [10, 10, 10]
@@ -68,9 +68,9 @@ def test_replayed_training_is_training(monkeypatch):
     counters, (classifier, lines) = trained_counters(), trained_classifier()
     tapes = []
 
-    def recorded(work, device):
+    def recorded(work, device, changes=()):
         tapes.append(Tape())
-        return Replayed(work, tapes[-1])
+        return Replayed(work, changes, tapes[-1])
 
     monkeypatch.setattr(anbn.train, "replayed", recorded)
     monkeypatch.setattr(kuzu.optimizers, "replayed", recorded)
@@ -78,8 +78,28 @@ def test_replayed_training_is_training(monkeypatch):
         torch.testing.assert_close(ours, plain, atol=1e-6, rtol=1e-5)
     again, more_lines = trained_classifier()
     assert all(map(torch.equal, again, classifier)) and lines == more_lines
-    assert tapes[0].recordings <= 3  # 40 updates of lengths up to 60, rounded up to 32 and 64
-    assert tapes[1].recordings == 2  # whole batches, and the last one
+    collecting, applying, classifying = (tape.recordings for tape in tapes)
+    assert collecting <= 3  # 40 updates of lengths up to 60, rounded up to 32 and 64
+    assert applying == 1
+    assert classifying == 2  # whole batches, and the last one
+
+
+def test_recording_leaves_no_trace_in_what_work_changes():
+    """Warm-up and recording run the work, as a CUDA graph's do."""
+    moment = torch.zeros(2)
+
+    def work(x):
+        moment.add_(x)
+        return (moment.clone(),)
+
+    def capture(work, places):
+        for _ in range(3):
+            work(*places)
+        return Tape()(work, places)
+
+    step = Replayed(work, [moment], capture)
+    assert step(torch.ones(2))[0].tolist() == [1, 1]
+    assert step(torch.ones(2))[0].tolist() == [2, 2]
 
 
 def test_on_the_cpu_nothing_is_recorded():
