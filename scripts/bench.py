@@ -2,6 +2,7 @@
 
     python scripts/bench.py            # all parts
     python scripts/bench.py xor --json bench.json
+    python scripts/bench.py gpu        # whole trainings on a GPU, in seconds
 
 Every figure is a median over several rounds in which baseline and ours alternate, so that a
 machine whose speed drifts slows both; warm-up is excluded. Ratios first, absolute figures second.
@@ -10,7 +11,7 @@ machine whose speed drifts slows both; warm-up is excluded. Ratios first, absolu
 import time
 from statistics import median
 
-from options import Parser, number, run
+from options import BadInput, Parser, number, run
 
 PARTS = {}
 IMAGES = 6400  # in an epoch of part kuzu
@@ -170,10 +171,24 @@ def anbn(rounds):
     torch.set_num_threads(threads)
 
 
+def gpu_rows(device):
+    """Measure and print what bench_gpu.py times."""
+    from bench_gpu import timings
+    from runs import describe
+
+    print(describe(device))
+    rows = []
+    for name, seconds, most in timings(device):
+        print(f"{name:44s} {seconds:9.2f} s   (asked: {most} s at most)")
+        rows.append({"name": name, "seconds": seconds, "most": most, "hardware": describe(device)})
+    return rows
+
+
 def parse_args(argv=None):
     parser = Parser(description=__doc__)
     # Some Pythons check an empty list against the choices as if it were one of them.
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[], metavar="PART")
+    names = [*PARTS, "gpu"]
+    parser.add_argument("parts", nargs="*", choices=[*names, []], default=[], metavar="PART")
     parser.add_argument(
         "--rounds", type=number(int, 1), default=3, help="counted rounds per figure"
     )
@@ -188,6 +203,8 @@ def main(argv=None):
     import torch
     from runs import describe, write_whole
 
+    if "gpu" in args.parts and not torch.cuda.is_available():
+        raise BadInput("torch finds no CUDA GPU here: leave out gpu")
     hardware = describe(torch.device("cpu"))
     print(
         f"{hardware}; torch {torch.__version__}; medians of {args.rounds} rounds, warm-up excluded"
@@ -195,6 +212,9 @@ def main(argv=None):
     results = {"hardware": hardware, "torch": torch.__version__}
     for name in args.parts:
         results[name] = []
+        if name == "gpu":
+            results[name] = gpu_rows(torch.device("cuda"))
+            continue
         for row in PARTS[name](args.rounds):
             results[name].append(row)
             print(

@@ -8,6 +8,8 @@ from pathlib import Path
 import bench
 import pytest
 import report
+import torch
+from bench_gpu import timings
 from options import BadInput
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,6 +82,14 @@ def test_every_benchmark_runs(part, monkeypatch):
     monkeypatch.setattr("bench_anbn.OUR_UPDATES", 2)
     rows = list(bench.PARTS[part](rounds=1))
     assert len(rows) >= 2 and all(row["ratio"] > 0 for row in rows)
+
+
+def test_a_gpu_s_benchmark_runs_anywhere_but_is_refused_without_one():
+    rows = list(timings(torch.device("cpu"), 160, epochs=1, n_networks=2, n_sequences=32))
+    assert len(rows) == 5 and all(seconds > 0 for _, seconds, _ in rows)
+    if not torch.cuda.is_available():
+        with pytest.raises(BadInput, match="leave out gpu"):
+            bench.main(["gpu"])
 
 
 def test_table_and_markers():
