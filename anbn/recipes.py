@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from anbn.models import MODELS
+from anbn.replay import sent
 
 OPTIMIZERS = ("rotated", "adam", "sgd")
 AIMS = ("next", "mean")
@@ -73,7 +74,7 @@ class Recipe:
         grown = min(1.0, max(0.0, progress - self.flat) / (0.9 - self.flat))
         switch, amount = self.steepness**grown, self.input_steepness**grown
         factors = [amount, switch, amount, switch] if model.kind == "lstm" else [1.0]  # i, f, g, o
-        return torch.tensor(factors, device=model.U.device).repeat_interleave(model.n_hidden)
+        return sent(torch.tensor(factors).repeat_interleave(model.n_hidden), model.U.device)
 
 
 def default_recipe(language, kind, n_hidden):

@@ -59,6 +59,14 @@ def cuda_graph(work, places):
     return graph.replay, results
 
 
+def sent(tensor, device):
+    """A small CPU tensor on the device, without waiting until that has done what it was given: from
+    memory that is not pinned a GPU may."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def replayed(work, device, changes=()):
     """`work` itself, or on a GPU its replay."""
     return Replayed(work, changes) if device.type == "cuda" else work

@@ -20,7 +20,7 @@ from anbn.evaluate import N_STREAMS, coursework_loss, streams_right
 from anbn.models import MODELS
 from anbn.optimizers import OPTIMIZERS
 from anbn.recipes import RecipeError
-from anbn.replay import Replayed, replayed
+from anbn.replay import Replayed, replayed, sent
 
 CHUNK = 32  # updates whose streams are drawn together, from one generator per network
 STREAMS_TOGETHER = 1 << 15  # streams made from their draws at a time, so that they fit in memory
@@ -110,7 +110,7 @@ def train(
     for update, batch in _updates(language, recipe, seeds, first, last, device, grain):
         (plain,) = collect(recipe.slopes(update, model), *batch)
         optimizer.turn()
-        apply(optimizer.numbers(recipe.rate(update)).to(device))
+        apply(sent(optimizer.numbers(recipe.rate(update)), device))
         total += plain
         counted += 1
         if (update + 1) % per_report == 0 or update + 1 == last:

@@ -33,6 +33,7 @@ def choose_device(args):
         raise BadInput(
             f"there is no {wanted} device on this machine; use --device cpu or --device auto"
         )
+    torch.backends.cudnn.deterministic = True  # the same seed, the same figures
     return torch.device(wanted)
 
 
