@@ -68,9 +68,9 @@ class Optimizer:
                 F.nll_loss(outputs, y, reduction="none") for y in (labels, labels.roll(1))
             )
             loss = torch.lerp(other, own, share).mean()
-        aim, share = loss, self.recipe.label_smoothing
-        if share:
-            aim = (1 - share) * loss - share * outputs.mean()
+        aim, smoothing = loss, self.recipe.label_smoothing
+        if smoothing:
+            aim = (1 - smoothing) * loss - smoothing * outputs.mean()
         gradients = list(torch.autograd.grad(aim, self.weights))
         with torch.no_grad():
             self.update(gradients)
