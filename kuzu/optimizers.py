@@ -5,7 +5,6 @@ optimizer.at(n_updates, progress)                 # sets the rate
 outputs, loss = optimizer.step(images, labels)
 """
 
-import functools
 import itertools
 
 import torch
@@ -13,7 +12,6 @@ import torch.nn.functional as F
 
 from anbn.replay import replayed
 
-from . import mixup
 from .normalized import Normalized
 
 
@@ -36,38 +34,18 @@ class Optimizer:
         self.rate = torch.tensor(recipe.lr, dtype=exact, device=device)
         self.count = torch.tensor(1.0, device=device)  # of updates, this one included
         changes = [*self.weights, *itertools.chain(*self.moments)]
-        names = [None, *(mixup.places(model) if recipe.mixup else [])]
-        self.steps = {
-            place: replayed(functools.partial(self._step, place), device, changes)
-            for place in names
-        }
+        self.step = replayed(self._step, device, changes)
 
     def at(self, n_updates, progress):
         """Called before an update: n_updates are done, the part `progress` of all."""
         self.rate.fill_(self.recipe.rate(progress))
         self.count.fill_(n_updates + 1)
 
-    def step(self, images, labels, place=None, share=None):
+    def _step(self, images, labels):
         """One update on a batch of scaled images (B, 28, 28) with labels (B,); its
-        log-probabilities (B, 10) and its mean loss as they were before. share: (B,) of each image
-        itself where it is blended with another, at a place of mixup.places."""
-        return self.steps[place](images, labels, *(() if share is None else (share,)))
-
-    def _step(self, place, images, labels, share=None):
-        if place == mixup.INPUT:
-            images = mixup.blend(images, share)
-
-        def between(layer, x):
-            return mixup.blend(x, share) if layer == place else x
-
-        outputs = self.model(images, between)
-        if place is None:
-            loss = F.nll_loss(outputs, labels)
-        else:
-            own, other = (
-                F.nll_loss(outputs, y, reduction="none") for y in (labels, labels.roll(1))
-            )
-            loss = torch.lerp(other, own, share).mean()
+        log-probabilities (B, 10) and its mean loss as they were before."""
+        outputs = self.model(images)
+        loss = F.nll_loss(outputs, labels)
         aim, smoothing = loss, self.recipe.label_smoothing
         if smoothing:
             aim = (1 - smoothing) * loss - smoothing * outputs.mean()

@@ -21,7 +21,6 @@ class Recipe:
     weight_decay: float = 0.0  # adamw's is decoupled from the gradient, sgd's a part of it
     warm_up: float | None = None  # one cycle: part of the training in which the rate rises from 0
     label_smoothing: float = 0.0  # probability that the target shares among all characters
-    mixup: float = 0.0  # concentration of the shares of two images that are blended (mixup.py)
     normalize: bool = False  # batch normalization of the hidden layers, folded into the weights
     variation: Variation | None = None  # of the images, drawn anew for every epoch
     evaluate_every: int = 1  # epochs
@@ -66,7 +65,7 @@ TUNED = {
     ),
     "conv": Recipe(
         name="tuned",
-        epochs=220,
+        epochs=180,
         lr=0.1,
         momentum=0.9,
         batch_size=128,
@@ -74,7 +73,6 @@ TUNED = {
         weight_decay=0.0005,
         warm_up=0.25,
         label_smoothing=0.1,
-        mixup=0.2,
         normalize=True,
         variation=Variation(elastic=0.08, thickness=0.5, cutout=10),
         evaluate_every=20,

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F
 
-from . import mixup
 from .confusion import confusion_matrix
 from .models import scaled
 from .optimizers import OPTIMIZERS, Optimizer
@@ -20,7 +19,6 @@ from .recipes import CLASSIC
 from .vary import vary
 
 REPORT_EVERY = 100  # batches between two loss lines
-MIXING = -(1 << 19)  # sets the generators of blends apart from those of an epoch's other draws
 GATHERED = 8  # batches gathered and scaled at once: few calls, and they still fit the cache
 
 
@@ -91,11 +89,7 @@ def train(model, data, recipe=CLASSIC, seed=0, done=0, optimizer_state=None, rep
             images = vary(images, recipe.variation, seeded(seed, -number))
         order = torch.randperm(len(data.train_labels), generator=seeded(seed, number))
         labels = data.train_labels
-        blends = None
-        if recipe.mixup:
-            names, generator = mixup.places(model), seeded(seed, MIXING - number)
-            blends = mixup.draw(len(order), recipe.batch_size, recipe.mixup, names, generator)
-        outputs = run_epoch(images, labels, recipe, optimizer, order, number, report, blends)
+        outputs = run_epoch(images, labels, recipe, optimizer, order, number, report)  # (N, 10)
         labels = labels[order.to(labels.device)]
         loss = float(F.nll_loss(outputs, labels))
         check(loss, number, recipe)
@@ -111,17 +105,15 @@ def train(model, data, recipe=CLASSIC, seed=0, done=0, optimizer_state=None, rep
         seconds = 0.0
 
 
-def run_epoch(images, labels, recipe, optimizer, order, number, report=None, blends=None):
+def run_epoch(images, labels, recipe, optimizer, order, number, report=None):
     """One pass over images (N, 28, 28) and labels (N,) in the given order (N,); returns the
-    log-probabilities (N, 10) as they were when each batch's turn came. blends: what mixup.draw
-    returned, if images are to be blended."""
+    log-probabilities (N, 10) as they were when each batch's turn came."""
     device = images.device
     order = order.to(device)
     size = recipe.batch_size
     per_epoch = math.ceil(len(order) / size)
     n_updates, total = (number - 1) * per_epoch, recipe.epochs * per_epoch
     outputs, losses, seen = [], [], 0
-    shares, names = (None, None) if blends is None else (blends[0].to(device), blends[1])
 
     def tell():
         """Report the losses collected, and forget them."""
@@ -135,8 +127,7 @@ def run_epoch(images, labels, recipe, optimizer, order, number, report=None, ble
         y_chunk = labels.index_select(0, chunk)
         for x, y in zip(x_chunk.split(size), y_chunk.split(size), strict=True):
             optimizer.at(n_updates, n_updates / total)
-            blend = () if names is None else (names[seen // size], shares[seen : seen + len(y)])
-            output, loss = optimizer.step(x, y, *blend)
+            output, loss = optimizer.step(x, y)
             n_updates += 1
             outputs.append(output.clone())  # on a GPU its place is used again
             if report is not None and seen // size % REPORT_EVERY == 0:
