@@ -15,8 +15,6 @@ import torch
 from options import run
 from test_kuzu_data import NAMES, idx
 
-from kuzu.data import load_kana
-
 ROOT = Path(__file__).parent.parent
 MATRIX_ROW = re.compile(r"^ ?\[+( *\d+\.){10}\]+$")
 TEST_LINE = re.compile(r"^Test set: Average loss: \d+\.\d{4}, Accuracy: (\d+)/(\d+) \(\d+%\)$")
@@ -41,18 +39,6 @@ def without_times(summary):
     for network in summary["networks"]:
         del network["training_seconds"]
     return summary
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    """300 training and 100 test images in the official files' format."""
-    folder = tmp_path_factory.mktemp("data")
-    raw = folder / "KMNIST" / "raw"
-    raw.mkdir(parents=True)
-    drawn = load_kana(300, 100, seed=2)
-    for field, name in NAMES.items():
-        (raw / name).write_bytes(idx(getattr(drawn, field)))
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -54,13 +54,13 @@ def timeless(content):
         "seq_train.py --lang reber --epoch 2 --seeds 3",
         "seq_train.py --lang anbncn --model lstm --epoch 1 --seeds 3",
         "xor_main.py --hid 5 --epoch 400 --seeds 5 --restarts 1",
-        "kuzu_main.py --net lin --dataset kana --epochs 1 --seeds 3",
+        "kuzu_main.py --net lin --data_dir {data_dir} --epochs 1 --seeds 3",
     ],
 )
-def test_two_processes_end_as_one(command, tmp_path):
+def test_two_processes_end_as_one(command, data_dir, tmp_path):
     folders, printed = [], []
     for n in (1, 2):
-        process = start(command, tmp_path / str(n), processes=n)
+        process = start(command.format(data_dir=data_dir), tmp_path / str(n), processes=n)
         text, errors = process.communicate(timeout=240)
         assert text, errors
         folders.append(Path(text.splitlines()[-1].removeprefix("Run folder: ")))
