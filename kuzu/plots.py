@@ -30,7 +30,7 @@ def confusion_heatmap(confusion, title):
     top = max(float(wrong.max()), 1e-3)
     figure = Figure(figsize=(7.2, 6.6), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="viridis", vmin=0, vmax=top)
+    image = axes.imshow(shares.numpy(), cmap="viridis", vmin=0, vmax=top)
     for row in range(10):
         for column in range(10):
             bright = shares[row, column] > 0.6 * top
@@ -106,7 +106,7 @@ def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
             shown += [*part.float(), *[blank] * (places - len(part))]
     figure = Figure(figsize=(8.5, 0.9 * len(pairs) + 1.2), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(mosaic(torch.stack(shown), columns), cmap="gray", vmin=0, vmax=255)
+    axes.imshow(mosaic(torch.stack(shown), columns).numpy(), cmap="gray", vmin=0, vmax=255)
     axes.set_yticks(
         [30 * row + 14 for row in range(len(pairs))],
         [
@@ -141,7 +141,7 @@ def signed_tiles(tiles, columns, title, names, label, gap, figsize):
     figure = Figure(figsize=figsize, layout="constrained")
     axes = figure.subplots()
     top = float(tiles.abs().max())
-    image = axes.imshow(mosaic(tiles, columns, gap), cmap="RdBu_r", vmin=-top, vmax=top)
+    image = axes.imshow(mosaic(tiles, columns, gap).numpy(), cmap="RdBu_r", vmin=-top, vmax=top)
     height, width = (side + gap for side in tiles.shape[1:])
     for index, name in enumerate(names):
         row, column = divmod(index, columns)

@@ -26,6 +26,21 @@ def start(*options, cwd=ROOT):
     return subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment)
 
 
+@pytest.fixture
+def within(monkeypatch, capsys):
+    """start() without a new process: what takes seconds to import is imported once."""
+
+    def call(*options):
+        line = ["kuzu_main.py", *map(str, options)]
+        monkeypatch.setattr(sys, "argv", line)
+        with pytest.raises(SystemExit) as caught:
+            run(kuzu_main.main)
+        shown = capsys.readouterr()
+        return subprocess.CompletedProcess(line, caught.value.code, shown.out, shown.err)
+
+    return call
+
+
 def folder_of(done):
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.splitlines()[-1].removeprefix("Run folder: "))
@@ -118,13 +133,13 @@ def test_resume_ends_as_an_uninterrupted_run(trained, data_dir, tmp_path):
         assert ours.rsplit(",", 1)[0] == theirs.rsplit(",", 1)[0]
 
 
-def test_same_seed_same_summary_and_several_seeds(data_dir, tmp_path):
+def test_same_seed_same_summary_and_several_seeds(data_dir, tmp_path, within):
     """The coursework's own command line, twice at once as two seeds."""
     options = ("--net", "full", "--lr", 0.01, "--mom", 0.5, "--epochs", 2, "--no_cuda")
     options += ("--data_dir", data_dir, "--out", tmp_path)
-    one, again = (without_times(summary_of(start(*options))) for _ in range(2))
+    one, again = (without_times(summary_of(within(*options))) for _ in range(2))
     assert one == again
-    done = start(*options, "--seeds", 2, "--quiet")
+    done = within(*options, "--seeds", 2, "--quiet")
     both = summary_of(done)
     assert [network["seed"] for network in both["networks"]] == [0, 1]
     assert both["networks"][0]["accuracy"] == one["networks"][0]["accuracy"]
@@ -166,20 +181,15 @@ NO_CUDA = not torch.cuda.is_available()
     ],
 )
 def test_bad_input_ends_in_one_line(
-    options, message, trained, data_dir, tmp_path, monkeypatch, capsys
+    options, message, trained, data_dir, tmp_path, monkeypatch, within
 ):
     (tmp_path / "FILE").write_text("no folder, no checkpoint")
     torch.save({"weights": torch.zeros(2)}, tmp_path / "OTHER")
     names = {"CONV": trained[1] / "model.pt"}
     names |= {name: tmp_path / name for name in ("FILE", "OTHER", "FILE/below")}
     options = [names.get(option, option) for option in options]
-    line = ["kuzu_main.py", "--data_dir", data_dir, "--out", tmp_path / "out", *options]
-    monkeypatch.setattr(sys, "argv", [str(word) for word in line])
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as caught:
-        run(kuzu_main.main)
-    shown = capsys.readouterr()
-    done = subprocess.CompletedProcess(line, caught.value.code, shown.out, shown.err)
+    done = within("--data_dir", data_dir, "--out", tmp_path / "out", *options)
     check_one_line(done, message)
 
 
@@ -244,20 +254,20 @@ def test_interrupted_run_keeps_what_was_trained(data_dir, tmp_path):
     assert summary["interrupted"] and saved["epoch"] == summary["networks"][0]["epochs"] >= 2
 
 
-def test_the_tuned_recipe_says_what_both_reach_in_equal_time(data_dir, tmp_path):
+def test_the_tuned_recipe_says_what_both_reach_in_equal_time(data_dir, tmp_path, within):
     options = ("--net", "conv", "--recipe", "tuned", "--epochs", 2, "--data_dir", data_dir)
-    done = start(*options, "--out", tmp_path)
+    done = within(*options, "--out", tmp_path)
     summary = summary_of(done)
     assert summary["parameters"] == 103_856 and summary["recipe"]["name"] == "tuned"
     assert set(summary["equal_time"]) == {"classic", "tuned"}
     assert summary["equal_time"]["classic"]["epochs"] == 10
     assert "At equal time, seed 0: classic " in done.stdout
     checkpoint = folder_of(done) / "model.pt"
-    again = start(
+    again = within(
         "--checkpoint", checkpoint, "--eval_only", "--data_dir", data_dir, "--out", tmp_path
     )
     assert summary_of(again)["networks"][0]["loss"] == summary["networks"][0]["loss"]
     resumed = ("--checkpoint", checkpoint, "--resume", "--epochs", 3, "--data_dir", data_dir)
-    assert summary_of(start(*resumed, "--out", tmp_path))["networks"][0]["epochs"] == 3
-    other = start(*resumed, "--recipe", "classic", "--out", tmp_path)
+    assert summary_of(within(*resumed, "--out", tmp_path))["networks"][0]["epochs"] == 3
+    other = within(*resumed, "--recipe", "classic", "--out", tmp_path)
     assert other.returncode == 2 and "tuned recipe" in other.stderr
