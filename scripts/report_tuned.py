@@ -51,11 +51,12 @@ bending 96.0; one network each: strokes of neighbours at the border 96.9, taught
 network of 3 x 3 convolutions (itself 96.9) 96.9. Two NetConvs and that network together read
 97.5 %.
 
-Tried on a style that training never showed, the thin and then the crowded quarter of each
-character's images left out in turn (3,508 together), wrong after 150 epochs on the others: as
-chosen 127, without squares 128, weaker variation 129, taught by three NetConvs 145, AdamW with
-turns, slants, sizes and shifts alone and no normalization 168; after 330 epochs as chosen 122. One
-network each, so that 15 more or less may be chance.
+Tried on a style that training never showed: the training images fall into four styles by pen, ink
+and size within their character; the thin ones and then the crowded ones were left out (3,508
+together). Wrong after 150 epochs on the others: as chosen 127, without squares 128, weaker
+variation 129, taught by three NetConvs 145, AdamW with turns, slants, sizes and shifts alone and no
+normalization 168; after 330 epochs as chosen 122. One network each, so that 15 more or less may be
+chance.
 
 Tried before on the 2,335 images least like the rest of their character after training on the
 others: AdamW 0.3 less, dropout 0.2 less, sharpness-aware steps at equal time 0.7 less, averaged
