@@ -1,7 +1,7 @@
 """What the tests of several scripts share."""
 
 import pytest
-from test_kuzu_data import NAMES, idx
+from test_kuzu_data import write
 
 from kuzu.data import load_kana
 
@@ -12,7 +12,5 @@ def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     raw = folder / "KMNIST" / "raw"
     raw.mkdir(parents=True)
-    drawn = load_kana(300, 100, seed=2)
-    for field, name in NAMES.items():
-        (raw / name).write_bytes(idx(getattr(drawn, field)))
+    write(raw, load_kana(300, 100, seed=2))
     return folder

@@ -27,14 +27,19 @@ def idx(tensor):
     return header + tensor.to(torch.uint8).numpy().tobytes()
 
 
+def write(raw, data):
+    """A Data as the four official files in the folder raw."""
+    for field, name in NAMES.items():
+        (raw / name).write_bytes(idx(getattr(data, field)))
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A data_dir with 40 training and 20 test images, plain; returns (raw folder, Data)."""
     raw = tmp_path / "KMNIST" / "raw"
     raw.mkdir(parents=True)
     drawn = load_kana(40, 20, seed=9)
-    for field, name in NAMES.items():
-        (raw / name).write_bytes(idx(getattr(drawn, field)))
+    write(raw, drawn)
     return raw, drawn
 
 
