@@ -2,16 +2,21 @@
 
     python scripts/bench.py            # all parts
     python scripts/bench.py xor --json bench.json
-    python scripts/bench.py gpu        # whole trainings on a GPU, in seconds
 
 Every figure is a median over several rounds in which baseline and ours alternate, so that a
 machine whose speed drifts slows both; warm-up is excluded. Ratios first, absolute figures second.
 """
 
+import sys
 import time
+from pathlib import Path
 from statistics import median
 
-from options import BadInput, Parser, number, run
+# This checkout's packages, from any folder and whatever else is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from common.options import Parser, number, run
 
 PARTS = {}
 IMAGES = 6400  # in an epoch of part kuzu
@@ -159,7 +164,8 @@ def anbn(rounds):
     there is a C compiler, the compiled loops over time against torch's operations, 64 networks
     both. On one thread, as in seq_train.py."""
     import torch
-    from bench_anbn import N_NETWORKS, comparisons, comparisons_of_loops
+
+    from benchmarks.anbn import N_NETWORKS, comparisons, comparisons_of_loops
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -171,23 +177,10 @@ def anbn(rounds):
     torch.set_num_threads(threads)
 
 
-def gpu_rows(device):
-    """Measure and print what bench_gpu.py times."""
-    from bench_gpu import timings
-    from runs import describe
-
-    print(describe(device))
-    rows = []
-    for name, seconds, most in timings(device):
-        print(f"{name:44s} {seconds:9.2f} s   (asked: {most} s at most)")
-        rows.append({"name": name, "seconds": seconds, "most": most, "hardware": describe(device)})
-    return rows
-
-
 def parse_args(argv=None):
     parser = Parser(description=__doc__)
     # Some Pythons check an empty list against the choices as if it were one of them.
-    names = [*PARTS, "gpu"]
+    names = list(PARTS)
     parser.add_argument("parts", nargs="*", choices=[*names, []], default=[], metavar="PART")
     parser.add_argument(
         "--rounds", type=number(int, 1), default=3, help="counted rounds per figure"
@@ -201,10 +194,9 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     import torch
-    from runs import describe, write_whole
 
-    if "gpu" in args.parts and not torch.cuda.is_available():
-        raise BadInput("torch finds no CUDA GPU here: leave out gpu")
+    from common.run_folder import describe, write_whole
+
     hardware = describe(torch.device("cpu"))
     print(
         f"{hardware}; torch {torch.__version__}; medians of {args.rounds} rounds, warm-up excluded"
@@ -212,9 +204,6 @@ def main(argv=None):
     results = {"hardware": hardware, "torch": torch.__version__}
     for name in args.parts:
         results[name] = []
-        if name == "gpu":
-            results[name] = gpu_rows(torch.device("cuda"))
-            continue
         for row in PARTS[name](args.rounds):
             results[name].append(row)
             print(

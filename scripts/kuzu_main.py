@@ -9,8 +9,13 @@ character and the most-confused pairs; figures and model.pt go into the run fold
 """
 
 import sys
+from pathlib import Path
 
-from options import BadInput, Parser, add_flag, add_shared, number, run
+# This checkout's packages, from any folder and whatever else is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
 
 def parse_args(argv=None):
@@ -70,9 +75,9 @@ def main(argv=None):
     args = parse_args(argv)
     import torch
     from kuzu_output import Output
-    from processes import Processes
-    from runs import RunFolder, choose_device, load_checkpoint
 
+    from common.processes import Processes
+    from common.run_folder import RunFolder, choose_device, load_checkpoint
     from kuzu.data import load
 
     processes = Processes()

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 import numpy as np
-from runs import describe
 
+from common.run_folder import describe
 from kuzu import plots
 from kuzu.confusion import class_accuracy, most_confused
 from kuzu.data import KANA, ROMAJI

@@ -11,116 +11,19 @@ the figures the report shows are copied to results/reference/<part>/<experiment>
 README's tables are written from these files alone.
 """
 
-import json
-import os
-import re
-import shlex
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from options import BadInput, Parser, run
+# This checkout's packages, from any folder and whatever else is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-ROOT = Path(__file__).resolve().parent.parent
+from common.options import Parser, run
+from reporting.measured import ROOT, Measured, replace_between_markers
+
 REFERENCE = ROOT / "results" / "reference"
 PART_NAMES = ("kuzu", "tuned", "xor", "anbn", "beyond", "speed")
-
-
-class Measured:
-    """The experiments of one part, as files under `folder`/<part>/."""
-
-    def __init__(self, folder, part, quick):
-        self.folder, self.part, self.quick = Path(folder) / part, part, quick
-
-    def run(self, name, command, figures=(), then=()):
-        """Run a command line such as "xor_main.py --act step", keep its summary.json with the
-        command and the seconds it took, and copy the named figures of its run folder. `then` are
-        command lines run on that run folder, whose figures and summaries are kept as well."""
-        shown = "python scripts/" + command
-        print(f"{self.part}/{name}: {shown}", flush=True)
-        with tempfile.TemporaryDirectory() as out:
-            start = time.perf_counter()
-            folder = call(f"{command} --quiet --out {shlex.quote(out)}")
-            seconds = time.perf_counter() - start
-            summary = json.loads((folder / "summary.json").read_text())
-            for line in then:
-                more = call(f"{line} --run {shlex.quote(str(folder))} --out {shlex.quote(out)}")
-                found = json.loads((more / "summary.json").read_text())
-                found.pop("plot_of", None)  # a temporary folder
-                summary[line.split(".")[0]] = found
-                self.keep(name, more, figures)
-            self.keep(name, folder, figures)
-        config = {"command": shown, "seconds": round(seconds, 1)}
-        text = json.dumps({"run": config, **summary}, indent=1)
-        (self.folder / name / "summary.json").write_text(text + "\n")
-        print(f"    {self.part}/{name} took {seconds:.1f} s", flush=True)
-
-    def run_all(self, experiments):
-        """Run experiments, each the arguments of `run`, as many at a time as there are cores: for
-        commands that keep to one thread."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for future in [pool.submit(self.run, *experiment) for experiment in experiments]:
-                future.result()
-
-    def keep(self, name, folder, figures):
-        """Copy those of the named files that `folder` holds."""
-        target = self.folder / name
-        target.mkdir(parents=True, exist_ok=True)
-        for figure in figures:
-            if (folder / figure).exists():
-                shutil.copyfile(folder / figure, target / figure)
-
-    def __getitem__(self, name):
-        """The summary of an experiment. Raises BadInput if it was never run."""
-        path = self.folder / name / "summary.json"
-        if not path.exists():
-            raise BadInput(f"{path} is missing: run python scripts/report.py --only {self.part}")
-        return json.loads(path.read_text())
-
-    def has(self, name):
-        return (self.folder / name / "summary.json").exists()
-
-    def figure(self, name, file, caption):
-        """Markdown for a figure, with its path relative to report.md; "" if it was not drawn."""
-        if not (self.folder / name / file).exists():
-            return ""
-        return f"![{caption}]({self.part}/{name}/{file})\n\n*{caption}*\n"
-
-
-def execute(command):
-    """Run one of our scripts in this Python; returns what it printed.
-
-    Exit status 1 (trained, nothing solved) is a result too; any other failure ends the report.
-    """
-    script, *options = shlex.split(command)
-    line = [sys.executable, str(ROOT / "scripts" / script), *options]
-    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
-    if done.returncode not in (0, 1):
-        raise BadInput(f"{command} ended with status {done.returncode}: {done.stderr.strip()}")
-    return done.stdout
-
-
-def call(command):
-    """Run one of the training scripts; returns its run folder, which its last line names."""
-    return Path(execute(command).strip().splitlines()[-1].split()[-1])
-
-
-def table(header, rows):
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
-
-
-def replace_between_markers(text, name, content):
-    """`text` with what stands between the markers of `name` replaced by `content`."""
-    pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end {name} -->)"
-    if not re.search(pattern, text, re.S):
-        raise BadInput(f"README.md has no markers for {name}")
-    return re.sub(pattern, lambda m: f"{m[1]}{content.strip()}\n{m[2]}", text, flags=re.S)
 
 
 def parse_args(argv=None):
@@ -139,7 +42,7 @@ def main(argv=None):
     args = parse_args(argv)
     from importlib import import_module
 
-    sections = {part: import_module(f"report_{part}") for part in PART_NAMES}
+    sections = {part: import_module(f"reporting.{part}") for part in PART_NAMES}
     out = Path(args.out or (ROOT / "results" / "quick" if args.quick else REFERENCE))
     start = time.perf_counter()
     # Half an hour is not enough for everything, a quick look is not a benchmark.

@@ -11,7 +11,7 @@ def analyse(networks, network, traced, found, folder):
     """Save the figures and files of the analysis in the run folder.
 
     Returns lines of text and a dict for summary.json. found: the Evaluation of all networks."""
-    from anbn.account import machine_account
+    from anbn.analysis.explanation import machine_account
 
     model, language = networks.model.select(network), networks.language
     title = in_words(language, model)
@@ -56,8 +56,8 @@ def _inside(model, language, traced, title, folder):
     from dataclasses import asdict
 
     if model.kind == "lstm":
-        from anbn.cells import cell_changes, cell_table
-        from anbn.plots_cells import cell_bars
+        from anbn.analysis.cells import cell_changes, cell_table
+        from anbn.plots.cells import cell_bars
 
         changes = cell_changes(traced)
         folder.save_figure(cell_bars(changes, title), "cell_changes.png")
@@ -65,9 +65,9 @@ def _inside(model, language, traced, title, folder):
             "cell_changes": [asdict(change) for change in changes]
         }
 
-    from anbn.dynamics import fixed_points, srn_maps, visited_states
-    from anbn.plots_dynamics import phase_portraits
-    from anbn.rates import counting_rates
+    from anbn.analysis.dynamics import fixed_points, srn_maps, visited_states
+    from anbn.analysis.rates import counting_rates
+    from anbn.plots.dynamics import phase_portraits
 
     visited = visited_states(model, language)[1].hidden[0].flatten(0, 1)
     lines, points = ["Fixed points of each symbol's map"], []
@@ -105,7 +105,7 @@ def _inside(model, language, traced, title, folder):
 
 def _plain(value):
     """An eigenvalue in characters that every terminal has."""
-    from anbn.plots_dynamics import number_text
+    from anbn.plots.dynamics import number_text
 
     return number_text(value).replace("\N{MINUS SIGN}", "-")
 
@@ -114,8 +114,8 @@ def _machine(model, language, title, folder):
     """The finite-state machine of the training length, and how far it holds, there and beyond."""
     import json
 
-    from anbn.extract import studies
-    from anbn.plots_machine import draw_machine, draw_over_hidden
+    from anbn.analysis.extract import studies
+    from anbn.plots.machine import draw_machine, draw_over_hidden
     from anbn.trace import in_runs
 
     found = studies(model, language)
@@ -151,7 +151,7 @@ def _account(model, language, network, found):
     """A paragraph on how a counting network counts; none for Reber."""
     if found.first_failing_n is None:
         return []
-    from anbn.account import account
-    from anbn.findings import findings
+    from anbn.analysis.diagnosis import findings
+    from anbn.analysis.explanation import account
 
     return [account(findings(model, language, int(found.first_failing_n[network]), found.n_most))]

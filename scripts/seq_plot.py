@@ -9,9 +9,13 @@ units, gates and predictions over time, the machine the network implements, and 
 """
 
 import json
+import sys
 from pathlib import Path
 
-from options import BadInput, Parser, add_flag, number, run
+# This checkout's packages, from any folder and whatever else is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 from seq_analysis import analyse
 from sequences import (
     add_network_options,
@@ -25,6 +29,8 @@ from sequences import (
     trace_of,
     unpack,
 )
+
+from common.options import BadInput, Parser, add_flag, number, run
 
 
 def parse_args(argv=None):
@@ -108,7 +114,8 @@ def main(argv=None):
     path = find_checkpoint(args)
 
     import torch
-    from runs import RunFolder
+
+    from common.run_folder import RunFolder
 
     one_thread()
     networks = unpack(path, args)

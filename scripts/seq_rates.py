@@ -7,7 +7,7 @@ def rates_by_success(networks, found):
     """{"solved": {...}, "not_solved": {...}}, each with quantiles of the first failing n, of the
     product of the eigenvalues |lambda mu^m| where a network has both fixed points (`with_both`),
     and of the same product measured on its states."""
-    from anbn.rates import counting_rates
+    from anbn.analysis.rates import counting_rates
 
     every = [
         counting_rates(networks.model.select(s), networks.language)

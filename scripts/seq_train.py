@@ -8,11 +8,15 @@ At the end every network is judged on held-out strings: solved or not, and for a
 the first n it fails at. The best one is traced and drawn. Exit status 1 if none is solved.
 """
 
+import sys
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from options import BadInput, Parser, add_flag, add_shared, number, run
+# This checkout's packages, from any folder and whatever else is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 from seq_rates import rates_by_success, rates_lines
 from seq_results import result_lines, summary, title
 from sequences import (
@@ -31,6 +35,8 @@ from sequences import (
     unpack,
     unpacked,
 )
+
+from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
 CHECKPOINT_EVERY = 10_000  # training sequences per network
 N_REPORTS = 10  # sample traces printed on the way
@@ -136,11 +142,10 @@ def train_networks(networks, folder, args):
     (content, sequences), and whether it has come to the end. If not, the networks of the last
     report are kept, from which --resume goes on exactly.
     """
-    from runs import progress
-
     from anbn.evaluate import loss_floor
     from anbn.recipes import Recipe
     from anbn.train import train
+    from common.run_folder import progress
 
     recipe = Recipe(**networks.recipe)
     total, floor = recipe.n_sequences, loss_floor(networks.language)
@@ -223,7 +228,7 @@ def save_checkpoint(folder, content, sequences):
 
 def save_results(networks, found, history, content, folder, seed):
     """Write the final networks, the best one's trace, the figures and summary.json."""
-    from anbn.plots_training import learning, reach
+    from anbn.plots.training import learning, reach
 
     folder.save_model(pack(networks))
     folder.save_json("summary.json", content)
@@ -244,8 +249,9 @@ def main(argv=None):
         raise BadInput("hand-set weights are not trained: use --set_weights or --resume")
 
     import torch
-    from processes import Processes
-    from runs import RunFolder, choose_device
+
+    from common.processes import Processes
+    from common.run_folder import RunFolder, choose_device
 
     one_thread()
     processes = Processes()

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from options import BadInput, add_flag, number
+from common.options import BadInput, add_flag, number
 
 # MKL rounds a small product by where it lies in memory unless told not to; then network s of many
 # is network s of few to the last bit, however many processes share them. Read by the first product.
@@ -128,9 +128,8 @@ def unpack(path, args):
 
     Raises BadInput with one clear line if it holds no network, or one of another kind.
     """
-    from runs import load_checkpoint
-
     from anbn.models import MODELS, ModelError
+    from common.run_folder import load_checkpoint
 
     content = load_checkpoint(path)
     try:
@@ -272,7 +271,7 @@ def trace_of(networks, network, n_strings, seed):
 
 def save_trace(folder, networks, network, traced):
     """Write trace.csv and the figures of a trace into the run folder."""
-    from anbn.plots import hidden_3d, hidden_pairs, over_time
+    from anbn.plots.traces import hidden_3d, hidden_pairs, over_time
     from anbn.trace import rows
 
     model = networks.model

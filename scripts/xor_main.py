@@ -9,7 +9,14 @@ the run folder holds pictures of every unit, the network's diagram and the train
 trained, but some points are still on the wrong side.
 """
 
-from options import BadInput, Parser, add_flag, add_shared, number, run
+import sys
+from pathlib import Path
+
+# This checkout's packages, from any folder and whatever else is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
 SIZES = {"xor": 2, "check": 3}
 
@@ -79,10 +86,10 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     import torch
-    from processes import Processes
-    from runs import RunFolder, choose_device
     from xor_output import Output
 
+    from common.processes import Processes
+    from common.run_folder import RunFolder, choose_device
     from xor.explain import score
     from xor.model import hand_set, random_networks
     from xor.tasks import grid

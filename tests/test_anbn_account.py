@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from anbn.account import account
+from anbn.analysis.diagnosis import findings
+from anbn.analysis.explanation import account
 from anbn.evaluate import first_failing_n
-from anbn.findings import findings
 from anbn.handset import handset
 from anbn.languages import CountingLanguage
 from anbn.models import SRN

@@ -9,9 +9,9 @@ import networkx
 import pytest
 import torch
 
-from anbn.account import machine_account
-from anbn.automaton import PrefixTree
-from anbn.extract import (
+from anbn.analysis.automaton import PrefixTree
+from anbn.analysis.explanation import machine_account
+from anbn.analysis.extract import (
     ask,
     extract,
     first_difference,
@@ -24,7 +24,7 @@ from anbn.extract import (
 from anbn.handset import handset
 from anbn.languages import CountingLanguage
 from anbn.models import SRN, ModelError
-from anbn.plots_machine import draw_machine, draw_over_hidden
+from anbn.plots.machine import draw_machine, draw_over_hidden
 from anbn.reber import ReberLanguage
 
 

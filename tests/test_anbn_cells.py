@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from anbn.cells import cell_changes, cell_table
+from anbn.analysis.cells import cell_changes, cell_table
 from anbn.handset import handset
 from anbn.languages import CountingLanguage
 from anbn.models import SRN, ModelError
-from anbn.plots_cells import cell_bars
+from anbn.plots.cells import cell_bars
 from anbn.trace import trace
 
 

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from anbn.dynamics import Map, fixed_points, srn_maps
+from anbn.analysis.dynamics import Map, fixed_points, srn_maps
+from anbn.analysis.rates import counting_rates
 from anbn.languages import CountingLanguage
 from anbn.models import LSTM, SRN, ModelError
-from anbn.plots_dynamics import phase_portraits, plane_of
-from anbn.rates import counting_rates
+from anbn.plots.dynamics import phase_portraits, plane_of
 from anbn.reber import ReberLanguage
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import kuzu_main
 import pytest
 import torch
-from options import run
 from test_kuzu_data import NAMES, idx
+
+from common.options import run
 
 ROOT = Path(__file__).parent.parent
 MATRIX_ROW = re.compile(r"^ ?\[+( *\d+\.){10}\]+$")

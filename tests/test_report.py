@@ -8,30 +8,30 @@ from pathlib import Path
 import bench
 import pytest
 import report
-import torch
-from bench_gpu import timings
-from options import BadInput
+
+from common.options import BadInput
+from reporting import measured
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
 def sections():
-    return {part: importlib.import_module(f"report_{part}") for part in report.PART_NAMES}
+    return {part: importlib.import_module(f"reporting.{part}") for part in report.PART_NAMES}
 
 
 @pytest.mark.parametrize("part", report.PART_NAMES)
 def test_readme_says_what_was_measured(part, sections):
     readme = (ROOT / "README.md").read_text()
     between = re.search(rf"<!-- {part}: [^\n]*-->\n(.*?)<!-- end {part} -->", readme, re.S)
-    measured = report.Measured(report.REFERENCE, part, quick=False)
-    assert between and between[1].strip() == sections[part].readme(measured).strip()
+    found = report.Measured(report.REFERENCE, part, quick=False)
+    assert between and between[1].strip() == sections[part].readme(found).strip()
 
 
 @pytest.mark.parametrize("part", report.PART_NAMES)
 def test_report_says_what_was_measured(part, sections):
-    measured = report.Measured(report.REFERENCE, part, quick=False)
-    assert sections[part].text(measured).strip() in (report.REFERENCE / "report.md").read_text()
+    found = report.Measured(report.REFERENCE, part, quick=False)
+    assert sections[part].text(found).strip() in (report.REFERENCE / "report.md").read_text()
 
 
 def test_every_picture_shown_exists():
@@ -43,14 +43,14 @@ def test_every_picture_shown_exists():
 
 
 def test_a_run_is_kept_with_its_command_and_figures(tmp_path):
-    measured = report.Measured(tmp_path, "xor", quick=True)
-    measured.run("step", "xor_main.py --task xor --act step --hid 2", ["network.png", "none.png"])
-    found = measured["step"]
+    found = report.Measured(tmp_path, "xor", quick=True)
+    found.run("step", "xor_main.py --task xor --act step --hid 2", ["network.png", "none.png"])
+    found = found["step"]
     assert found["run"]["command"] == "python scripts/xor_main.py --task xor --act step --hid 2"
     assert found["run"]["seconds"] > 0 and found["accuracy"] == 100
     assert (tmp_path / "xor" / "step" / "network.png").stat().st_size > 1000
-    assert measured.figure("step", "none.png", "missing") == ""
-    assert "(xor/step/network.png)" in measured.figure("step", "network.png", "caption")
+    assert found.figure("step", "none.png", "missing") == ""
+    assert "(xor/step/network.png)" in found.figure("step", "network.png", "caption")
 
 
 def test_what_was_not_measured_is_named(tmp_path):
@@ -60,11 +60,11 @@ def test_what_was_not_measured_is_named(tmp_path):
 
 def test_a_command_that_fails_ends_the_report():
     with pytest.raises(BadInput, match="status 2.*at least 1"):
-        report.call("xor_main.py --hid 0")
+        measured.call("xor_main.py --hid 0")
 
 
 def test_a_stuck_network_is_a_result_too(tmp_path):
-    folder = report.call(f"xor_main.py --hid 1 --epoch 100 --quiet --out {tmp_path}")
+    folder = measured.call(f"xor_main.py --hid 1 --epoch 100 --quiet --out {tmp_path}")
     assert json.loads((folder / "summary.json").read_text())["accuracy"] < 100
 
 
@@ -78,22 +78,14 @@ def test_benchmarks_all_or_some():
 @pytest.mark.parametrize("part", ["kuzu", "anbn"])
 def test_every_benchmark_runs(part, monkeypatch):
     monkeypatch.setattr(bench, "IMAGES", 100)
-    monkeypatch.setattr("bench_anbn.PLAIN_SEQUENCES", 2)
-    monkeypatch.setattr("bench_anbn.OUR_UPDATES", 2)
+    monkeypatch.setattr("benchmarks.anbn.PLAIN_SEQUENCES", 2)
+    monkeypatch.setattr("benchmarks.anbn.OUR_UPDATES", 2)
     rows = list(bench.PARTS[part](rounds=1))
     assert len(rows) >= 2 and all(row["ratio"] > 0 for row in rows)
 
 
-def test_a_gpu_s_benchmark_runs_anywhere_but_is_refused_without_one():
-    rows = list(timings(torch.device("cpu"), 160, epochs=1, n_networks=2, n_sequences=32))
-    assert len(rows) == 5 and all(seconds > 0 for _, seconds, _ in rows)
-    if not torch.cuda.is_available():
-        with pytest.raises(BadInput, match="leave out gpu"):
-            bench.main(["gpu"])
-
-
 def test_table_and_markers():
-    assert report.table(["a", "b"], [[1, 2]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+    assert measured.table(["a", "b"], [[1, 2]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
     text = "x\n<!-- xor: made -->\nold\n<!-- end xor -->\ny"
     new = report.replace_between_markers(text, "xor", "new \\1")
     assert new == "x\n<!-- xor: made -->\nnew \\1\n<!-- end xor -->\ny"

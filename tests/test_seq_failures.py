@@ -6,9 +6,9 @@ import torch
 from seq_failures import failure_lines, failures
 from sequences import Networks, judge
 
-from anbn.account import machine_account
-from anbn.extract import studies
-from anbn.findings import _source
+from anbn.analysis.diagnosis import _source
+from anbn.analysis.explanation import machine_account
+from anbn.analysis.extract import studies
 from anbn.handset import handset
 from anbn.languages import CountingLanguage
 from anbn.models import SRN

@@ -13,12 +13,12 @@ import pytest
 import seq_plot
 import seq_train
 import torch
-from bench_anbn import N_NETWORKS, PlainLSTM, PlainSRN, our_loop
-from options import BadInput, run
 
 from anbn.handset import handset
 from anbn.languages import CountingLanguage
 from anbn.models import MODELS
+from benchmarks.anbn import N_NETWORKS, PlainLSTM, PlainSRN, our_loop
+from common.options import BadInput, run
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 PARITY_OF_LENGTH = {  # reads anbn: after A it says A or B, after B always A: right for n = 1 alone

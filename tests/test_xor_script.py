@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 import xor_main
-from options import run
 
+from common.options import run
 from xor.train import Recipe
 
 ROOT = Path(__file__).parent.parent

@@ -1,6 +1,6 @@
 """Part 3 of the report: how many recurrent networks learn to count, and how they do it."""
 
-from report import table
+from reporting.measured import table
 
 NETWORKS = 100
 TASKS = (  # name, options, what is trained, networks of the coursework's recipe that solved it

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.dynamics import FixedPoint, Map, fixed_points, srn_maps, visited_states
+from anbn.analysis.dynamics import FixedPoint, Map, fixed_points, srn_maps, visited_states
 
 MOST_PERIOD = 4  # longest cycle that is looked for where reading A ends
 

@@ -3,7 +3,7 @@
 Not part of the whole report's half hour: python scripts/report.py --only beyond
 """
 
-from report import table
+from reporting.measured import table
 
 TASKS = (  # name, options, trained on, n tried up to, published first failing n (REFERENCES)
     (

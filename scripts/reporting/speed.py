@@ -3,9 +3,8 @@
 import json
 import shlex
 
-from report import execute, table
-
 from anbn.recipes import LARGEST_ROTATED
+from reporting.measured import execute, table
 
 
 def measure(measured, data_dir):
@@ -17,7 +16,7 @@ def measure(measured, data_dir):
         growth, figure = (
             shlex.quote(str(measured.folder / f"growth.{e}")) for e in ("json", "png")
         )
-        execute(f"bench_growth.py --rounds {rounds} --json {growth} --figure {figure}")
+        execute(f"bench.py growth --rounds {rounds} --json {growth} --figure {figure}")
 
 
 def text(measured):
@@ -63,7 +62,7 @@ def growth(measured):
     ]
     return f"""### How the cost of training grows
 
-`python scripts/bench_growth.py` on {found["hardware"]}: seconds for 1,000 sequences of a^n b^n of
+`python scripts/bench.py growth` on {found["hardware"]}: seconds for 1,000 sequences of a^n b^n of
 every network, with 64 networks, n up to 8 and 3 hidden units where they do not grow.
 Beyond {LARGEST_ROTATED} parameters per network (LSTM-8, SRN-16) the default optimizer is plain
 Adam, which takes less time per update.

@@ -12,7 +12,7 @@ import signal
 import sys
 from datetime import timedelta
 
-from options import BadInput, ProcessLost, first_process
+from common.options import BadInput, ProcessLost, first_process
 
 
 class Processes:

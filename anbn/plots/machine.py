@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Polygon
 
-from anbn.plots_dynamics import plane_of
+from anbn.plots.dynamics import plane_of
 
 COLOURS = (  # Okabe & Ito's, one per symbol
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7"),

@@ -1,7 +1,7 @@
 """How the cost of training grows: with the number of networks, the longest n, the hidden units.
 
-    python scripts/bench_growth.py                       # table; about two minutes
-    python scripts/bench_growth.py --json growth.json --figure growth.png
+    python scripts/bench.py growth                       # table; about two minutes
+    python scripts/bench.py growth --json growth.json --figure growth.png
 
 Seconds for 1,000 training sequences per network of a^n b^n, all networks together, eight sequences
 per update, by the default recipe's optimizer; medians of several rounds, warm-up excluded.
@@ -10,7 +10,7 @@ per update, by the default recipe's optimizer; medians of several rounds, warm-u
 import time
 from statistics import median
 
-from options import Parser, number, run
+from common.options import Parser, number, run
 
 NETWORKS, LENGTH, HIDDEN = 64, 8, 3  # what the other two are while one grows
 SWEEPS = {
@@ -94,7 +94,8 @@ def main(argv=None):
     import json
 
     import sequences
-    from runs import choose_device, describe, write_whole
+
+    from common.run_folder import choose_device, describe, write_whole
 
     sequences.one_thread()
     device = choose_device(args)

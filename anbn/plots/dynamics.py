@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from anbn.dynamics import fixed_points, srn_maps, visited_states
+from anbn.analysis.dynamics import fixed_points, srn_maps, visited_states
 from anbn.languages import CountingLanguage
 from anbn.models import ModelError
 

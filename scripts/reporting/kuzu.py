@@ -2,7 +2,7 @@
 
 import shlex
 
-from report import table
+from reporting.measured import table
 
 NETS = (  # name, its figures in the source: loss, correct of 10,000, largest confusions
     ("lin", 1.0097, 6975, "ma as su 148, ha as su 125, ki as su 109"),

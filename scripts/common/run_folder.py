@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 import torch
-from options import BadInput
+
+from common.options import BadInput
 
 
 def choose_device(args):
@@ -191,7 +192,7 @@ def processor_name():
 
 def git_commit():
     """The commit the code is at, with "+" if files differ from it; None outside a checkout."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[2]
 
     def git(*words):
         return subprocess.run(

@@ -6,8 +6,8 @@ Not part of the whole report's half hour: python scripts/report.py --only tuned 
 import shlex
 from pathlib import Path
 
-from options import BadInput
-from report import table
+from common.options import BadInput
+from reporting.measured import table
 
 NETS = (  # name, its figures elsewhere (REFERENCES)
     ("lin", "69.6 to 70 on 60,000 images"),

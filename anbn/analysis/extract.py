@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.automaton import Machine, PrefixTree
-from anbn.dynamics import one_network
+from anbn.analysis.automaton import Machine, PrefixTree
+from anbn.analysis.dynamics import one_network
 from anbn.languages import CountingLanguage
 
 CHOICE = (

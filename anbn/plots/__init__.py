@@ -1,0 +1,1 @@
+"""Figures of Part 3."""

@@ -1,0 +1,1 @@
+"""The plain baselines that scripts/bench.py measures against, and how cost grows."""

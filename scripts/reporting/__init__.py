@@ -1,0 +1,1 @@
+"""The sections of scripts/report.py, one file each."""
