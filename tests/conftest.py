@@ -1,14 +1,94 @@
-"""What the tests of several scripts share."""
+"""What tests of scripts share: run a command, find its folder, interrupt it; images on disk."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from test_kuzu_data import write
 
-from kuzu.data import load_kana
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Commands:
+    """Runs the scripts of this checkout, each in a process of its own, on one thread."""
+
+    def start(self, line, *more, env=None, cwd=None, processes=1, **popen):
+        """Popen of a command line such as "xor_main.py --hid 4"; `more` are further words."""
+        script, *words = line.split()
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+        launcher = [*torchrun, str(processes)] if processes > 1 else []
+        command = [sys.executable, *launcher, str(ROOT / "scripts" / script), *words]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(env or {})}
+        # A process started in the background may inherit that SIGINT is ignored.
+        reset = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        options = {"cwd": cwd, "env": environment, **pipes, **reset, **popen}
+        return subprocess.Popen([*command, *map(str, more)], **options)
+
+    def finish(self, process, status=0, timeout=240):
+        """The CompletedProcess, its exit status checked: a number, or several that are allowed."""
+        out, errors = process.communicate(timeout=timeout)
+        allowed = (status,) if isinstance(status, int) else status
+        assert process.returncode in allowed, f"{process.args}\n{out}\n{errors}"
+        return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+    def run(self, line, *more, status=0, timeout=240, **options):
+        """Start and finish."""
+        return self.finish(self.start(line, *more, **options), status, timeout)
+
+    @staticmethod
+    def folder(done):
+        """The run folder, which the last line printed names."""
+        last = done.stdout.splitlines()[-1]
+        assert last.startswith("Run folder: "), last
+        return Path(last.removeprefix("Run folder: "))
+
+    def summary(self, done):
+        return json.loads((self.folder(done) / "summary.json").read_text())
+
+    def interrupt(self, process, after, **options):
+        """Ctrl-C once a printed line contains `after`; the CompletedProcess of what followed."""
+        for line in process.stdout:
+            if after in line:
+                break
+        else:
+            raise AssertionError(f"{after!r} was not printed: {process.stderr.read()}")
+        process.send_signal(signal.SIGINT)
+        return self.finish(process, **{"status": 130, **options})
+
+
+@pytest.fixture(scope="session")
+def commands():
+    return Commands()
+
+
+@pytest.fixture
+def within(capsys, monkeypatch):
+    """Run a script in this process: within(module, *words) -> CompletedProcess. For commands whose
+    imports would take longer than their work."""
+    from common.options import run
+
+    def call(script, *words):
+        line = [f"{script.__name__}.py", *map(str, words)]
+        monkeypatch.setattr(sys, "argv", line)
+        with pytest.raises(SystemExit) as caught:
+            run(script.main)
+        shown = capsys.readouterr()
+        return subprocess.CompletedProcess(line, caught.value.code, shown.out, shown.err)
+
+    return call
 
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     """300 training and 100 test images in the official files' format."""
+    from test_kuzu_data import write
+
+    from kuzu.data import load_kana
+
     folder = tmp_path_factory.mktemp("data")
     raw = folder / "KMNIST" / "raw"
     raw.mkdir(parents=True)
