@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 from anbn.reach import first_failing_n
 
 N_STREAMS = 300  # fresh streams that decide whether a network has solved its language

@@ -90,7 +90,7 @@ def default_recipe(language, kind, n_hidden):
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
     small = sum(map(math.prod, sizes)) <= LARGEST_ROTATED
     shared = {"optimizer": "rotated" if small else "adam"}
-    counting = hasattr(language, "multiples")
+    counting = bool(language.multiples)
     if kind == "lstm":
         shared["forget_bias"] = 1.0
         if getattr(language, "embed", False):
@@ -122,7 +122,7 @@ def far_recipe(language, kind, n_hidden):
 
     Raises RecipeError for an SRN, whose units have no gates, and for Reber, which does not count.
     """
-    if kind != "lstm" or not hasattr(language, "multiples"):
+    if kind != "lstm" or not bool(language.multiples):
         raise RecipeError("only LSTMs that count have a recipe for counting far: use --model lstm")
     alike = max(language.multiples) == 1
     return Recipe(

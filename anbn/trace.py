@@ -14,7 +14,8 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from anbn.languages import STRINGS_PER_STREAM, CountingLanguage, Stream
+from anbn.counting import CountingLanguage
+from anbn.languages import STRINGS_PER_STREAM, Stream
 
 GATES = ("forget_gate", "input_gate", "output_gate")
 OPEN, CLOSED = 2 / 3, 1 / 3
@@ -112,7 +113,7 @@ def fresh_strings(language, n_strings, generator):
 def stages(language, stream):
     """The stage of every step: labels (B, T) int64 and their names, a tuple of str."""
     if not isinstance(language, CountingLanguage):
-        return stream.state, language.state_names()
+        return stream.state, language.state_names
     first, *rest = language.symbols
     names = [f"reading {first}", f"first {rest[0]}", f"counting {rest[0]}"]
     for letter in rest[1:]:

@@ -86,9 +86,9 @@ def train(
         optimizer.load_state_dict(optimizer_state)
     aim = None
     if recipe.undetermined_aim == "mean":
-        if not hasattr(language, "mean_undetermined"):
+        if language.stochastic_mean is None:
             raise RecipeError(f"{language.name} has no mean distribution to aim at: use next")
-        aim = language.mean_undetermined.to(device)
+        aim = language.stochastic_mean.to(device)
     total = torch.zeros(model.n_networks, device=device)
     counted = 0
 

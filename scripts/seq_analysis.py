@@ -40,7 +40,7 @@ def _gates(traced):
     lines = ["Gates by stage: mean +- standard deviation, open above 2/3, closed below 1/3"]
     if max(row["spread"] for row in rows) > 0.3:
         lines.append("(a spread near 0.5: open at some of the steps and closed at the others)")
-    if not hasattr(traced.language, "multiples"):
+    if not traced.language.multiples:
         lines.append("(a stage is a node of the graph, embedded with the outer letter after it)")
     lines.append(f"{'stage':{width}}  {'gate':11}{heading}".rstrip())
     for first in range(0, len(rows), units):
@@ -87,7 +87,7 @@ def _inside(model, language, traced, title, folder):
     if model.n_hidden > 1:
         folder.save_figure(phase_portraits(model, language, title), "phase_portraits.png")
     content = {"fixed_points": points}
-    if hasattr(language, "multiples"):
+    if bool(language.multiples):
         rates = counting_rates(model, language)
         names = ("contraction", "expansion", "product")
         names += tuple(f"measured_{name}" for name in names)
@@ -124,7 +124,7 @@ def _machine(model, language, title, folder):
     folder.save_text("machine.json", json.dumps(machine.as_dict(), indent=1) + "\n")
     folder.save_figure(draw_machine(machine, language, title), "machine.png")
     folder.save_figure(draw_over_hidden(machine, language, title), "machine_hidden.png")
-    unit = "n" if hasattr(language, "multiples") else "length"
+    unit = "n" if bool(language.multiples) else "length"
     lines, content = ["Finite-state machine"], []
     for study in found:
         lines.append(

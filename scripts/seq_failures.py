@@ -18,7 +18,7 @@ N_STRINGS = 200  # Reber strings each unsolved network reads
 def failures(networks, found):
     """What went wrong in every unsolved network, the best first: dicts of network, seed, kind (one
     of a few words, to be counted) and what (a phrase)."""
-    from anbn.languages import CountingLanguage
+    from anbn.counting import CountingLanguage
 
     counting = isinstance(networks.language, CountingLanguage)
     explain = _counting if counting else _reber
@@ -103,7 +103,7 @@ def _reber(networks, s, found):
     there = stream.state == node
     guess = Counter(predicted[wrong & there].tolist()).most_common()[0][0]
     right = int(stream.targets[wrong & there][0])
-    name = language.state_names()[node]
+    name = language.state_names[node]
     return {
         "kind": f"confuse node {name}",
         "what": f"at node {name} of the graph it predicts {language.symbols[guess]} instead of "

@@ -56,7 +56,7 @@ def summary(networks, found, history, seconds):
         "best": {"network": found.best + 1, "seed": networks.seeds[found.best]},
         "networks_best_first": _per_network(networks, found, history),
     }
-    if hasattr(language, "memoryless_excess"):
+    if language.memoryless_excess is not None:
         content["memoryless_excess"] = language.memoryless_excess
     if found.recall_accuracy is not None:
         content["recall"] = _quantiles(found.recall_accuracy)

@@ -48,7 +48,7 @@ def add_network_options(parser):
 
 def build_language(name, embed=False, length=None):
     """The language called `name`. Raises BadInput or LanguageError if there is none."""
-    from anbn.languages import CountingLanguage
+    from anbn.counting import CountingLanguage
     from anbn.reber import ReberLanguage
 
     if name == "reber":

@@ -7,9 +7,9 @@ import torch
 
 from anbn.analysis.diagnosis import findings
 from anbn.analysis.explanation import account
+from anbn.counting import CountingLanguage
 from anbn.evaluate import first_failing_n
 from anbn.handset import handset
-from anbn.languages import CountingLanguage
 from anbn.models import SRN
 
 

@@ -21,8 +21,8 @@ from anbn.analysis.extract import (
     reber_texts,
     studies,
 )
+from anbn.counting import CountingLanguage
 from anbn.handset import handset
-from anbn.languages import CountingLanguage
 from anbn.models import SRN, ModelError
 from anbn.plots.machine import draw_machine, draw_over_hidden
 from anbn.reber import ReberLanguage
@@ -68,7 +68,7 @@ def graph_of(machine):
 
 def reber_graph(language):
     graph = networkx.MultiDiGraph()
-    graph.add_nodes_from(range(len(language.nodes)))
+    graph.add_nodes_from(range(len(language.state_names)))
     for node, arcs in enumerate(language.arcs):
         for symbol, to in arcs:
             graph.add_edge(node, to, symbol=language.symbols[symbol])
@@ -114,7 +114,7 @@ def test_the_reber_graph_as_a_network_yields_the_reber_graph(embed):
     near, far = studies(model, language, longest=None if not embed else 13, n_streams=50)
     for study in (near, far):
         assert study.with_network == study.with_language == study.network_with_language == 1
-        assert study.differs is None and study.machine.n_states == len(language.nodes)
+        assert study.differs is None and study.machine.n_states == len(language.state_names)
     assert "is right on every string tried" in machine_account([near, far], language)
 
 

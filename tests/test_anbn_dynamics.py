@@ -7,7 +7,7 @@ import torch
 
 from anbn.analysis.dynamics import Map, fixed_points, srn_maps
 from anbn.analysis.rates import counting_rates
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 from anbn.models import LSTM, SRN, ModelError
 from anbn.plots.dynamics import phase_portraits, plane_of
 from anbn.reber import ReberLanguage

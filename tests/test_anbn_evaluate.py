@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from anbn import trace as tracing
+from anbn.counting import CountingLanguage
 from anbn.evaluate import coursework_loss, evaluate, loss_floor, quantiles, wilson
 from anbn.handset import handset
-from anbn.languages import CountingLanguage
 from anbn.models import LSTM, MODELS, SRN
 from anbn.reach import first_failing_n
 from anbn.reber import ReberLanguage
@@ -298,6 +298,6 @@ def test_rows_hold_the_whole_trace():
     assert rows[0]["step"] == 0 and rows[0]["hidden_1"] == 0
     row = next(r for r in rows if r["sequence"] == 2 and r["step"] == 3)
     assert row["symbol"] == found.text(1)[2] and row["next"] == found.text(1)[3]
-    assert row["stage"] == language.nodes[int(stream.state[1, 2])]
+    assert row["stage"] == language.state_names[int(stream.state[1, 2])]
     assert row["forget_gate_2"] == float(found.forget_gate[1, 2, 1])
     assert sum(row[f"p_{letter}"] for letter in language.symbols) == pytest.approx(1, abs=1e-5)

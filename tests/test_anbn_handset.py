@@ -5,8 +5,9 @@ import random
 import pytest
 import torch
 
+from anbn.counting import CountingLanguage
 from anbn.handset import default_stop, handset, n_hidden_needed
-from anbn.languages import CountingLanguage, LanguageError
+from anbn.languages import LanguageError
 from anbn.models import LSTM, ModelError
 from anbn.reber import ReberLanguage
 

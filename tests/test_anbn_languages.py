@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 import pytest
 import torch
 
-from anbn.languages import STRINGS_PER_STREAM, CountingLanguage, LanguageError
+from anbn.counting import CountingLanguage
+from anbn.languages import STRINGS_PER_STREAM, Language, LanguageError
 from anbn.reber import ReberLanguage
 
 FAMILY = {
@@ -150,7 +151,7 @@ def test_a_predictor_without_memory(name):
     stream = language.strings(torch.arange(1, 6))
     uncertain = stream.valid & ~stream.deterministic
     following = torch.bincount(stream.targets[uncertain], minlength=language.n_symbols)
-    mean = language.mean_undetermined
+    mean = language.stochastic_mean
     torch.testing.assert_close(mean, following / following.sum())
     surprise = -mean[stream.targets[uncertain]].log().sum() / stream.valid.sum()
     assert language.memoryless_excess == pytest.approx(
@@ -224,7 +225,7 @@ def test_reber_entropy_rate(embed):
 def test_reber_states_are_the_nodes():
     language = ReberLanguage()
     stream = language.streams(language.draw((200,), torch.Generator().manual_seed(5)))
-    names = language.state_names()
+    names = language.state_names
     for b in range(200):
         node = "0"
         text = text_of(language, stream, b)
@@ -263,3 +264,47 @@ def test_training_reads_the_streams(language):
     symbols, valid, deterministic = language.training_symbols(draws)
     assert torch.equal(symbols.long(), streams.symbols) and torch.equal(valid, streams.valid)
     assert torch.equal(deterministic & valid, streams.deterministic & streams.valid)
+
+
+class Written(Language):
+    """A counting language by its strings alone: everything else is the general case."""
+
+    def __init__(self, counting):
+        super().__init__(counting.length)
+        self.name, self.symbols, self.counting = counting.name, counting.symbols, counting
+
+    def word(self, n):
+        return "".join(
+            letter * (n * times)
+            for letter, times in zip(self.symbols, self.counting.multiples, strict=True)
+        )
+
+
+@pytest.mark.parametrize("name", ["anbn", "anb2nc3n"])
+def test_the_general_language_agrees_with_the_counting_one(name):
+    counting = CountingLanguage.named(name)
+    written = Written(counting)
+    n = written.draw((30,), torch.Generator().manual_seed(3))
+    ours, theirs = written.streams(n), counting.streams(n)
+    assert torch.equal(ours.symbols, theirs.symbols) and torch.equal(ours.valid, theirs.valid)
+    for field in ("legal", "deterministic", "probability"):
+        mine, other = getattr(ours, field)[ours.valid], getattr(theirs, field)[ours.valid]
+        torch.testing.assert_close(mine, other)
+    assert written.entropy_rate == pytest.approx(counting.entropy_rate)
+    torch.testing.assert_close(written.stochastic_mean, counting.stochastic_mean)
+    assert written.memoryless_excess == pytest.approx(counting.memoryless_excess)
+    assert written.machine_length == counting.machine_length
+    assert written.texts(5) == counting.texts(5)
+    for text in written.texts(5):
+        assert written.legal_next(text) == [
+            "AB" if read == "A" else follows for read, follows in zip(text, text[1:], strict=False)
+        ]
+
+
+def test_what_is_read_in_training_does_not_limit_what_is_legal():
+    language = Written(CountingLanguage.named("anbn", 2))
+    stream = language.strings(torch.tensor([5]))
+    assert stream.text("AB", 0) == "AAAAABBBBBA"
+    assert (
+        stream.legal[0, :5].all() and stream.deterministic[0].tolist() == [False] * 5 + [True] * 5
+    )

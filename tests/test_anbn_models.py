@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from anbn import compiled, models
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 from anbn.models import LSTM, MODELS, SRN, ModelError, State
 from anbn.scan import LSTMScan, SRNScan
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 from anbn.reber import ReberLanguage
 from anbn.recipes import Recipe, RecipeError, default_recipe, far_recipe, with_options
 from anbn.train import TrainingDiverged, _draws, build, clipped_per_network, train

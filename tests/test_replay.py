@@ -6,7 +6,7 @@ import torch
 import anbn.train
 import kuzu.optimizers
 import kuzu.train
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 from anbn.recipes import default_recipe, with_options
 from anbn.replay import Replayed, replayed
 from anbn.train import build, train

@@ -9,8 +9,8 @@ from sequences import Networks, judge
 from anbn.analysis.diagnosis import _source
 from anbn.analysis.explanation import machine_account
 from anbn.analysis.extract import studies
+from anbn.counting import CountingLanguage
 from anbn.handset import handset
-from anbn.languages import CountingLanguage
 from anbn.models import SRN
 from anbn.reber import ReberLanguage
 

@@ -14,8 +14,8 @@ import seq_plot
 import seq_train
 import torch
 
+from anbn.counting import CountingLanguage
 from anbn.handset import handset
-from anbn.languages import CountingLanguage
 from anbn.models import MODELS
 from benchmarks.anbn import N_NETWORKS, PlainLSTM, PlainSRN, our_loop
 from common.options import BadInput, run

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 from anbn.models import ModelError
 from anbn.trace import stages
 

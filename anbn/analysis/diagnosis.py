@@ -10,7 +10,7 @@ import torch
 
 from anbn.analysis.dynamics import visited_states
 from anbn.analysis.rates import Rates, counting_rates
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 
 FOLLOWS = 0.95  # a unit whose correlation with the count is at least this carries the count
 MOVES = 0.02  # one that moves less than this while the letter is read carries nothing

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 from anbn.models import ModelError
 
 NEWTON_STEPS = 60

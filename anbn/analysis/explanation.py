@@ -5,7 +5,7 @@ account(findings)            a counting network: which unit counts what, at what
 machine_account(studies)     what its finite-state machine shows; Reber networks have this only
 """
 
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 
 
 def account(findings):
@@ -205,7 +205,7 @@ def machine_account(studies, language):
     if near.differs is None:
         text += " The smaller machine is right on every string tried"
         # of all machines for a language, one with the fewest states is unique (Nerode 1958)
-        if not counting and near.machine.n_states == len(language.nodes):
+        if not counting and near.machine.n_states == len(language.state_names):
             text += ", and with as many states as the graph of the grammar it is that graph"
         return text + "."
     n = near.differs.count("A")

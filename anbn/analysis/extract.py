@@ -16,7 +16,7 @@ import torch
 
 from anbn.analysis.automaton import Machine, PrefixTree
 from anbn.analysis.dynamics import one_network
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 
 CHOICE = (
     0.25  # at a choice of the Reber grammar (two arcs, 1/2 each) a symbol above this is predicted

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from anbn.analysis.dynamics import fixed_points, srn_maps, visited_states
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 from anbn.models import ModelError
 
 PANEL = 210  # points: about the side of a panel

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 
 COLOURS = (  # tab10
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
@@ -105,7 +105,7 @@ def _looks(language):
         return kinds, lambda state, read: read
     # nodes of the graph: colour by node, marker by the outer letter that is to be recalled
     kinds, numbers = [], {"start": 0, "end": 0}  # neither is ever drawn
-    for name in language.state_names():
+    for name in language.state_names:
         copy = language.embed and name[-1] in "TP"
         number = numbers.setdefault(name[:-1] if copy else name, len(numbers) - 2)
         marker = "^" if copy and name[-1] == "P" else "o"

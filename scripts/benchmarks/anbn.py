@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from anbn import compiled, models
-from anbn.languages import CountingLanguage
+from anbn.counting import CountingLanguage
 from anbn.recipes import default_recipe
 from anbn.train import build, train
 

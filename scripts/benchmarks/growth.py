@@ -26,7 +26,7 @@ def measure(kind, networks, length, hidden, device, rounds):
     """Median seconds for 1,000 sequences per network."""
     import torch
 
-    from anbn.languages import CountingLanguage
+    from anbn.counting import CountingLanguage
     from anbn.recipes import default_recipe, with_options
     from anbn.train import build, train
 
