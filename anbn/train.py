@@ -160,7 +160,7 @@ def _train_group(model, language, recipe, seeds, done, state, report_every, held
             model.scale_weights(gain)
             loss = right = None
             if held_out is not None:
-                right, some = streams_right(model, held_out), held_out[:N_REPORT]
+                right, some = streams_right(model, held_out, language), held_out[:N_REPORT]
                 loss = coursework_loss(model(some.inputs).probability, some, language).cpu()
             yield Record(
                 sequences=(update + 1) * recipe.batch_size,
