@@ -97,9 +97,6 @@ def train(
         groups.append((members, part))
         runs.append(_train_group(part, language, recipe, *options))
     for records in zip(*runs, strict=True):
-        for members, part in groups:
-            for name in model.names:
-                getattr(model, name)[members] = getattr(part, name)
         record = _joined(records)
         lost = ~(record.cross_entropy.abs() <= MAX_LOSS)
         if lost.any():
@@ -108,6 +105,9 @@ def train(
                 f"the loss of {int(lost.sum())} of {len(seeds)} networks is beyond all bounds "
                 f"after {record.sequences} sequences (first seed {first}); lower the learning rate"
             )
+        for members, part in groups:
+            for name in model.names:
+                getattr(model, name)[members] = getattr(part, name)
         yield record
 
 
