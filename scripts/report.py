@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from common.options import Parser, run
+from common.run_folder import check_writable, write_whole
 from reporting.measured import ROOT, Measured, replace_between_markers
 
 REFERENCE = ROOT / "results" / "reference"
@@ -43,37 +44,55 @@ def main(argv=None):
     from importlib import import_module
 
     sections = {part: import_module(f"reporting.{part}") for part in PART_NAMES}
-    out = Path(args.out or (ROOT / "results" / "quick" if args.quick else REFERENCE))
+    out = Path(args.out or (ROOT / "results" / "quick" if args.quick else REFERENCE)).expanduser()
+    check_writable(out / "report.md")
     start = time.perf_counter()
     # Half an hour is not enough for everything, a quick look is not a benchmark.
     left_out = ("tuned", "beyond", "speed") if args.quick else ("tuned", "beyond")
     everything = [part for part in PART_NAMES if part not in left_out]
     for part in [args.only] if args.only else everything:
         if not args.text_only:
-            measured = Measured(out, part, args.quick)
-            sections[part].measure(measured, args.data_dir)
-    text = ["# Report\n\n" + INTRODUCTION]
+            sections[part].measure(Measured(out, part, args.quick), args.data_dir)
+    texts = ["# Report\n\n" + INTRODUCTION]
     fragments = {}
     for part, section in sections.items():
         measured = Measured(out, part, args.quick)
-        if not measured.folder.exists():
-            continue
-        text.append(section.text(measured))
-        fragments[part] = section.readme(measured)
-    (out / "report.md").write_text("\n".join(text).rstrip() + "\n")
+        if measured.folder.exists():
+            texts.append(section.text(measured))
+            if hasattr(section, "readme"):
+                fragments[part] = section.readme(measured)
+    write_whole(out / "report.md", "\n".join(texts).rstrip() + "\n")
     if out.resolve() == REFERENCE:
         readme = ROOT / "README.md"
-        content = readme.read_text()
+        content = readme.read_text(encoding="utf-8")
         for part, fragment in fragments.items():
             content = replace_between_markers(content, part, fragment)
-        readme.write_text(content)
+        write_whole(readme, content)
     print(f"{out / 'report.md'} written after {time.perf_counter() - start:.0f} s")
 
 
-INTRODUCTION = """Written by `python scripts/report.py` from the files beside it; every figure was
-measured by the command named with it. "Source" is the coursework report these experiments come
-from. Success rates carry 95 % Wilson intervals. Times are wall-clock seconds of the whole command,
-start-up and figures included, with another experiment of Part 2 or 3 running beside it.
+INTRODUCTION = """Written by `python scripts/report.py` from the files beside it: every figure was
+measured by the command named with it; what was not is marked as notes. "Source" is the coursework
+report these experiments come from. Success rates carry 95 % Wilson intervals. Times are wall-clock
+seconds of the whole command, start-up and figures included, with another experiment of Part 2 or 3
+running beside it.
+
+The questions of the source report and where they are answered:
+
+| question | section |
+| --- | --- |
+| accuracy, confusion matrix, parameters of NetLin, NetFull, NetConv | Part 1 |
+| how the three compare, and why | Part 1, accuracy and parameters |
+| which characters are confused most, and what they look like | Part 1, mixed up most |
+| final weights and hidden units of a trained perceptron | Part 2, final weights |
+| a step network by hand: diagram, dividing lines, activations | Part 2, the hand-set network |
+| the same weights scaled for sigmoid units, and trained on | Part 2, scaled by 10 |
+| the hidden-unit plot of an SRN on a^n b^n with its states | Part 3, SRN with two hidden units |
+| the equivalent finite-state machine | Part 3, the equivalent machine |
+| how the network keeps count and predicts | Part 3, how the network keeps count |
+| the same for a^n b^n c^n | Part 3, SRN with three hidden units |
+| hidden units and cells of an LSTM on a^n b^2n c^3n | Part 3, LSTM with three hidden units |
+| how its gates behave in each stage | Part 3, how the gates behave |
 """
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 
-from reporting.measured import table
+from reporting.measured import spread, table
 
 NETS = (  # name, its figures in the source: loss, correct of 10,000, largest confusions
     ("lin", 1.0097, 6975, "ma as su 148, ha as su 125, ki as su 109"),
@@ -15,6 +15,7 @@ SOURCE_DIAGONALS = {  # of 1,000 images of each character
     "conv": (956, 938, 878, 962, 927, 875, 959, 952, 935, 961),
 }
 SEEDS = 3
+FIRST_SEED = 20_000  # no recipe, and not the difficulty of the images, was chosen on these
 PICTURES = ("confusion.png", "learning_curves.png")
 SHOWING_IMAGES = ("confused_pairs.png", "weights.png", "filters.png")  # only ours are published
 BUILT_IN = "built-in kana set"
@@ -23,7 +24,7 @@ BUILT_IN = "built-in kana set"
 def measure(measured, data_dir):
     for net, *_ in NETS:
         seeds = 1 if measured.quick else SEEDS
-        command = f"kuzu_main.py --net {net} --seeds {seeds}"
+        command = f"kuzu_main.py --net {net} --seed {FIRST_SEED} --seeds {seeds}"
         if measured.quick and net == "conv":
             command += " --epochs 2"
         if data_dir != "data":
@@ -45,6 +46,9 @@ images its figures are a neighbour to look at, not a target.
 ### Accuracy and parameters of the three networks
 
 {accuracies(measured)}
+{len(found["lin"]["networks"])} networks each, {measured.where("conv")}:
+
+{commands(measured)}
 {comparison(found)}
 
 The parameters, layer by layer:
@@ -76,7 +80,7 @@ largest entries are those in the last column.)
 def readme(measured):
     data = measured["lin"]["data"]
     return (
-        f"On the {data}:\n\n"
+        f"On the {data}, {len(measured['lin']['networks'])} networks each, 10 epochs:\n\n"
         + accuracies(measured)
         + "\n![What NetConv reads each character as](results/reference/kuzu/conv/confusion.png)\n"
     )
@@ -86,32 +90,33 @@ def accuracies(measured):
     rows = []
     for net, loss, correct, _ in NETS:
         found = measured[net]
-        n = len(found["networks"])
-        spread = "" if n == 1 else f" +- {100 * found['std_accuracy']:.2f}"
-        seconds = sum(network["training_seconds"] for network in found["networks"]) / n
+        networks = found["networks"]
+        seconds = sum(network["training_seconds"] for network in networks) / len(networks)
         rows.append(
             [
                 f"Net{net.capitalize()}",
                 f"{found['parameters']:,}",
-                n,
-                found["networks"][0]["epochs"],
-                f"{100 * found['mean_accuracy']:.2f}{spread} %",
+                spread(found["mean_accuracy"], found["std_accuracy"]),
                 f"{found['mean_loss']:.4f}",
                 f"{seconds:.0f} s",
                 f"{correct / 100:.2f} %, {loss:.4f}",
             ]
         )
-    header = ["network", "parameters", "trained", "epochs", "test accuracy", "test loss"]
-    return table([*header, "training, each", "source: KMNIST, 10 epochs"], rows)
+    header = ["network", "parameters", "test accuracy", "test loss", "training, each"]
+    return table([*header, "source: KMNIST"], rows)
+
+
+def commands(measured):
+    return "".join(f"    {measured[net]['run']['command']}\n" for net, *_ in NETS)
 
 
 def comparison(found):
     errors = {net: 1 - summary["mean_accuracy"] for net, summary in found.items()}
     return (
         f"A hidden layer leaves {errors['full'] / errors['lin']:.0%} of NetLin's errors, "
-        f"convolutions {errors['conv'] / errors['lin']:.0%}: a linear reader compares each image "
-        "with one template per character, and a character that is shifted, leaning or written with "
-        "another pen no longer fits its own."
+        f"convolutions {errors['conv'] / errors['lin']:.0%}: a linear classifier compares each "
+        "image with one template per character, which a shifted, slanted or differently written "
+        "character no longer fits."
     )
 
 

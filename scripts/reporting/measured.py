@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from common.options import BadInput
+from common.run_folder import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,16 +24,18 @@ class Measured:
     def __init__(self, folder, part, quick):
         self.folder, self.part, self.quick = Path(folder) / part, part, quick
 
-    def run(self, name, command, figures=(), then=()):
+    def run(self, name, command, figures=(), then=(), unshown=""):
         """Run a command line such as "xor_main.py --act step", keep its summary.json with the
-        command and the seconds it took, and copy the named figures of its run folder. `then` are
-        command lines run on that run folder, whose figures and summaries are kept as well."""
+        command, where it ran and the seconds it took, and copy the named figures of its run folder.
+        `then` are command lines run on that run folder, whose figures and summaries are kept as
+        well; `unshown` are options that change nothing that is reported."""
         shown = "python scripts/" + command
         print(f"{self.part}/{name}: {shown}", flush=True)
         with tempfile.TemporaryDirectory() as out:
             start = time.perf_counter()
-            folder = call(f"{command} --quiet --out {shlex.quote(out)}")
+            folder = call(f"{command} {unshown} --quiet --out {shlex.quote(out)}")
             seconds = time.perf_counter() - start
+            config = json.loads((folder / "config.json").read_text())
             summary = json.loads((folder / "summary.json").read_text())
             for line in then:
                 more = call(f"{line} --run {shlex.quote(str(folder))} --out {shlex.quote(out)}")
@@ -41,17 +44,19 @@ class Measured:
                 summary[line.split(".")[0]] = found
                 self.keep(name, more, figures)
             self.keep(name, folder, figures)
-        config = {"command": shown, "seconds": round(seconds, 1)}
-        text = json.dumps({"run": config, **summary}, indent=1)
-        (self.folder / name / "summary.json").write_text(text + "\n")
+        where = {key: config.get(key) for key in ("device", "versions", "git_commit", "started")}
+        run = {"command": shown, "seconds": round(seconds, 1), **where}
+        text = json.dumps({"run": run, **summary}, indent=1) + "\n"
+        write_whole(self.folder / name / "summary.json", text)
         print(f"    {self.part}/{name} took {seconds:.1f} s", flush=True)
 
     def run_all(self, experiments):
         """Run experiments, each the arguments of `run`, as many at a time as there are cores: for
         commands that keep to one thread."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for future in [pool.submit(self.run, *experiment) for experiment in experiments]:
-                future.result()
+            runs = [pool.submit(self.run, *e, unshown="--processes 1") for e in experiments]
+            for run in runs:
+                run.result()
 
     def keep(self, name, folder, figures):
         """Copy those of the named files that `folder` holds."""
@@ -66,10 +71,33 @@ class Measured:
         path = self.folder / name / "summary.json"
         if not path.exists():
             raise BadInput(f"{path} is missing: run python scripts/report.py --only {self.part}")
-        return json.loads(path.read_text())
+        try:
+            return json.loads(path.read_text())
+        except ValueError as error:
+            raise BadInput(
+                f"{path} is not a summary ({error}): measure it anew with --only {self.part}"
+            ) from None
+
+    def where(self, name):
+        """The machine, date and version of an experiment, in words."""
+        run = self[name]["run"]
+        if not run.get("device"):
+            return "on an AMD EPYC, by an earlier version of this project"
+        day, torch = run["started"][:8], run["versions"]["torch"]
+        return f"on {run['device']}, {day[:4]}-{day[4:6]}-{day[6:]}, torch {torch}"
 
     def has(self, name):
         return (self.folder / name / "summary.json").exists()
+
+    def notes(self):
+        """What was found out by hand and no command repeats, from notes.md; "" if there is none."""
+        path = self.folder / "notes.md"
+        if not path.exists():
+            return ""
+        return (
+            "*Notes, written by hand: no command of this report repeats them.*\n\n"
+            + path.read_text()
+        )
 
     def figure(self, name, file, caption):
         """Markdown for a figure, with its path relative to report.md; "" if it was not drawn."""
@@ -100,6 +128,11 @@ def table(header, rows):
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def spread(mean, deviation):
+    """A mean accuracy and its standard deviation over networks, in percent."""
+    return f"{mean:.2%}" if deviation is None else f"{100 * mean:.2f} +- {100 * deviation:.2f} %"
 
 
 def replace_between_markers(text, name, content):
