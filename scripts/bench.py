@@ -67,6 +67,7 @@ def main(argv=None):
     import time
 
     import torch
+
     from common.run_folder import check_writable, describe, write_whole
 
     for file in filter(None, (args.json, args.figure)):

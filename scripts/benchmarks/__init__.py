@@ -1,1 +1,1 @@
-"""What scripts/bench.py measures, a file for each part, and the plain baselines it is held against."""
+"""What scripts/bench.py measures, a file for each part, and the plain loops it is held against."""

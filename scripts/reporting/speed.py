@@ -25,7 +25,7 @@ def text(measured):
 
 `python scripts/bench.py` on {found["hardware"]}, {found["date"]}, torch {found["torch"]}: each line
 against a plain loop kept in `scripts/benchmarks/`, measured in turn, medians of three rounds,
-warm-up excluded. One thread, but for NetConv. Of the peak: the part of the floating-point operations
+warm-up excluded. One thread, but for NetConv. Of the peak: the part of the operations
 per second that a large matrix product reaches with as many threads.
 
 {ratios(found)}
