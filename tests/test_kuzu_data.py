@@ -1,4 +1,4 @@
-"""Reading IDX files, good and bad; the built-in set."""
+"""Reading IDX files, good and bad; the built-in set in their place."""
 
 import gzip
 import struct
@@ -9,7 +9,6 @@ import torch
 
 from kuzu import data as kuzu_data
 from kuzu.data import DataError, load, load_kana, load_kmnist
-from kuzu.kana import draw_kana
 
 SUBSET = Path(__file__).parent.parent.parent / "shared" / "kmnist-7k"
 NAMES = {
@@ -171,34 +170,6 @@ def test_a_download_is_read(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(torchvision.datasets, "KMNIST", served)
     data = load("auto", tmp_path / "new")
     assert torch.equal(data.train_images, folder[1].train_images)
-
-
-def test_built_in_set_is_deterministic_and_balanced():
-    images, labels = draw_kana(205, seed=4)
-    again, labels_again = draw_kana(205, seed=4)
-    assert images.dtype == torch.uint8 and images.shape == (205, 28, 28)
-    assert torch.equal(images, again) and torch.equal(labels, labels_again)
-    assert not torch.equal(images, draw_kana(205, seed=5)[0])
-    counts = torch.bincount(labels, minlength=10)
-    assert counts.min() >= 20 and counts.max() <= 21
-
-
-def test_built_in_training_and_test_images_are_different_drawings():
-    drawn = load_kana(200, 200)
-    seen = {image.numpy().tobytes() for image in drawn.train_images}
-    assert len(seen) == 200
-    assert not seen & {image.numpy().tobytes() for image in drawn.test_images}
-
-
-def test_every_character_can_be_told_from_its_drawings():
-    """The mean drawing of a class resembles the class's own images most, for most classes."""
-    images, labels = draw_kana(4000, seed=1)
-    flat = images.flatten(1).double()
-    flat = flat - flat.mean(0)
-    means = torch.stack([flat[:2000][labels[:2000] == index].mean(0) for index in range(10)])
-    nearest = torch.cdist(flat[2000:], means).argmin(1)
-    right = (nearest == labels[2000:]).double().mean()
-    assert 0.25 < right < 0.9  # chance is 0.1
 
 
 @pytest.mark.skipif(not SUBSET.exists(), reason="the KMNIST subset is not here")
