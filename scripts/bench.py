@@ -56,9 +56,8 @@ def kuzu(rounds):
 
     from kuzu.data import load_kana
     from kuzu.models import build
-    from kuzu.optimizers import Momentum
     from kuzu.recipes import CLASSIC
-    from kuzu.train import run_epoch, seeded
+    from kuzu.train import seeded, train
 
     data = load_kana(IMAGES, 10)
     loader = image_loader(data, CLASSIC.batch_size)
@@ -68,7 +67,7 @@ def kuzu(rounds):
         torch.set_num_threads(threads if net == "conv" else 1)
         plain_net = plain_network(net)
         plain_sgd = torch.optim.SGD(plain_net.parameters(), lr=CLASSIC.lr, momentum=0.5)
-        optimizer = Momentum(build(net, generator=seeded(0)), CLASSIC)
+        model = build(net, generator=seeded(0))
 
         def baseline(net=plain_net, optimizer=plain_sgd):
             for images, labels in loader:
@@ -77,10 +76,9 @@ def kuzu(rounds):
                 optimizer.step()
             return len(data.train_labels)
 
-        def ours(optimizer=optimizer):
-            order = torch.randperm(len(data.train_labels))
-            run_epoch(data.train_images, data.train_labels, CLASSIC, optimizer, order, 1)
-            return len(order)
+        def ours(model=model):
+            next(train(model, data, CLASSIC))
+            return len(data.train_labels)
 
         name = f"kuzu Net{net.capitalize()}, epoch against a DataLoader's"
         yield compare(name, baseline, ours, "images", rounds)
