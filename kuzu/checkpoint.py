@@ -135,10 +135,13 @@ def network_from(saved):
         raise ValueError(f"there is no network {saved['net']!r}")
     if not 0 <= saved["seed"] < 2**63:
         raise ValueError(f"the seed is {saved['seed']}")
+    fields_saved = {RENAMED.get(name, name): value for name, value in saved["recipe"].items()}
+    if fields_saved.keys() != asdict(Recipe()).keys():
+        raise ValueError("its recipe is of another kind")
     try:
-        recipe = Recipe(**{RENAMED.get(name, name): v for name, v in saved["recipe"].items()})
+        recipe = Recipe(**fields_saved)
     except TypeError as error:
-        raise ValueError(f"its recipe is of another kind ({error})") from None
+        raise ValueError(f"its augmentation is of another kind ({error})") from None
     for name in ("model", "optimizer"):
         for key, value in saved[name].items():
             check_tensor(f"{name} {key}", value)

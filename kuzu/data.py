@@ -23,6 +23,7 @@ KMNIST_COUNTS = (60_000, 10_000)
 # known by their number, 6,000 of each class and their first 1,000.
 GZIP_MD5 = ("bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344")
 TEST_SHA256 = "b261a157ded5e2973938c34468741461b8ce1e598bcbab78df91503860f977f1"
+N_PER_CLASS = 6000
 START = 1000  # images of both sets, with their labels
 START_SHA256 = "67dba956f2881d94cfe79b607c8090db4f5aa0707bcd7c0fb8ce78ac2c52380b"
 
@@ -126,10 +127,16 @@ def name_of(data_dir, paths, tensors):
 
 def official_training(paths, labels):
     """Whether 60,000 images with the official first ones are the official training set."""
-    for path, md5 in zip(paths, GZIP_MD5, strict=True):
-        if path.suffix == ".gz" and hashlib.md5(path.read_bytes()).hexdigest() != md5:
-            return False
-    return labels.bincount().tolist() == [6000] * 10
+    packed = [
+        md5_of(path) == md5
+        for path, md5 in zip(paths, GZIP_MD5, strict=True)
+        if path.suffix == ".gz"
+    ]
+    return all(packed) and labels.bincount().tolist() == [N_PER_CLASS] * 10
+
+
+def md5_of(path):
+    return hashlib.md5(path.read_bytes()).hexdigest()
 
 
 def checksum(*tensors):

@@ -163,7 +163,6 @@ def main(argv=None):
     interrupted = interrupted or processes.lost
     for network in networks:
         save(network)
-    processes.saved()
     if not networks:
         print(f"Interrupted before the first epoch ended.\nRun folder: {folder}")
         return 130
