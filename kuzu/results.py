@@ -29,7 +29,7 @@ def loss_line(epoch, seen, total, loss):
     return f"Train Epoch: {epoch} [{seen}/{total} ({100 * seen / total:.0f}%)]\tLoss: {loss:.6f}"
 
 
-def test_lines(test):
+def evaluation_lines(test):
     """The coursework's confusion matrix and test line, of an Evaluation."""
     return [
         *matrix_lines(test.confusion.tolist()),

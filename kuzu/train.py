@@ -102,7 +102,7 @@ def train(model, data, recipe=CLASSIC, seed=0, done=0, state=None, report=None, 
         return optimizer.n_updates / (recipe.epochs * per_epoch)
 
     number, labels = done, data.train_labels
-    finished = progress() >= 1
+    finished = time_limit is None and progress() >= 1
     while not finished:
         number, start = number + 1, time.perf_counter()
         images = data.train_images

@@ -143,12 +143,12 @@ def main(argv=None):
             model = network.model.to(device)
             if args.eval_only:
                 network.test = evaluate(model, data.test_images, data.test_labels)
-                say(*results.test_lines(network.test))
+                say(*results.evaluation_lines(network.test))
                 break
             for epoch in train(model, data, recipe, seed, network.epoch, network.state, report):
                 network.record(epoch)
                 save(network)
-                say(*results.test_lines(epoch.test))
+                say(*results.evaluation_lines(epoch.test))
     except KeyboardInterrupt:
         interrupted = True
     for network in networks:
@@ -176,7 +176,7 @@ def main(argv=None):
     for name, figure in plots.figures(networks, data):
         folder.save_figure(figure, name)
     if args.quiet and len(networks) == 1:
-        print(*results.test_lines(networks[0].test), sep="\n")
+        print(*results.evaluation_lines(networks[0].test), sep="\n")
     print(*results.result_lines(summary), sep="\n")
     if interrupted:
         print("Interrupted: the figures are those of what was trained.")
