@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .distort import Distortion, affine_grid
+from .augment import Augmentation, affine_grid
 from .strokes import KANA, SHAPES, catmull_rom
 
 __all__ = ["KANA", "ROMAJI", "draw_kana"]
@@ -27,9 +27,9 @@ SEGMENT = 0.075  # length of a segment before it is moved, in widths of the char
 PEN_WIDTHS = (1.4, 3.6)  # pixels, thinnest and thickest
 EDGE = 1.0  # pixels over which the ink fades at a stroke's edge
 N_STYLES = 16  # per character: more than a linear network can hold
-STYLE = Distortion(turn=0.4, slant=0.5, scale=0.3, shift=0.2, elastic=0.1)  # between styles
-VARIATION = Distortion(turn=0.08, slant=0.12, scale=0.08, shift=0.08)  # within a style
-HASTE = 0.105  # mean of a drawing's own elastic displacement: most are careful, a few are not
+STYLE = Augmentation(turn=0.4, slant=0.5, scale=0.3, shift=0.2, elastic=0.1)  # between styles
+VARIATION = Augmentation(turn=0.08, slant=0.12, scale=0.08, shift=0.08)  # within a style
+HASTE = 0.105  # mean elastic displacement in a drawing: most are careful, a few are not
 NOISE = 0.1  # standard deviation of the paper's grain, in units of full white
 
 
@@ -85,12 +85,12 @@ def writing_styles():
     return displacements(n, STYLE, generator).view(len(KANA), N_STYLES, c, c, 2)
 
 
-def displacements(n, distortion, generator):
+def displacements(n, augmentation, generator):
     """Random displacements of C x C control points in the square from -1 to 1: (n, C, C, 2)."""
-    c = distortion.control_points
-    straight = affine_grid(n, c, Distortion(), generator, align_corners=True)
-    bent = affine_grid(n, c, distortion, generator, align_corners=True)
-    return bent - straight + torch.randn(n, c, c, 2, generator=generator) * distortion.elastic
+    c = augmentation.control_points
+    straight = affine_grid(n, c, Augmentation(), generator, align_corners=True)
+    bent = affine_grid(n, c, augmentation, generator, align_corners=True)
+    return bent - straight + torch.randn(n, c, c, 2, generator=generator) * augmentation.elastic
 
 
 def draw(labels, segments, styles, generator):
