@@ -13,15 +13,20 @@ import platform
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
+import matplotlib
 import torch
 
+import common
+from common import first_process
 from common.options import BadInput
 
 
-def choose_device(args):
-    """The torch.device of `--device` and `--no_cuda`. Raises BadInput if it is not there."""
+def choose_device(args, accelerate=False):
+    """The torch.device of `--device` and `--no_cuda`; auto is the CPU unless `accelerate`. Raises
+    BadInput if it is not there."""
     wanted = "cpu" if args.no_cuda else args.device
     there = {
         "cpu": True,
@@ -29,7 +34,11 @@ def choose_device(args):
         "mps": torch.backends.mps.is_available(),
     }
     if wanted == "auto":
-        wanted = next(name for name in ("cuda", "mps", "cpu") if there[name])
+        wanted = (
+            "cpu"
+            if not accelerate
+            else next(name for name in ("cuda", "mps", "cpu") if there[name])
+        )
     if not there[wanted]:
         raise BadInput(
             f"there is no {wanted} device on this machine; use --device cpu or --device auto"
@@ -39,14 +48,33 @@ def choose_device(args):
 
 
 def write_whole(path, data):
-    """Write bytes or text so that a reader finds the old file or the new one, never a part."""
+    """Write bytes, or text as UTF-8, so that a reader finds the old file or the new one, never a
+    part. Raises BadInput naming the file if there is no room for it or no right to write it."""
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        try:
+            part.write_bytes(data.encode("utf-8", "replace") if isinstance(data, str) else data)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+
+
+def check_writable(path):
+    """To be called before long work whose result `write_whole` will put into `path`; makes its
+    folder. Raises BadInput if the file cannot be written there."""
+    path = Path(path)
+    probe = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+    if path.is_dir():
+        raise BadInput(f"cannot write {path}: it is a folder")
 
 
 class RunFolder:
@@ -55,22 +83,24 @@ class RunFolder:
 
     args: the parsed options, stored as config.json. part: kuzu, xor or seq. name: says what was
     trained, e.g. conv_classic. processes: the Processes that share the run; rank 0 makes the
-    folder, what the others write into it has their number in front. Raises BadInput if the folder
-    cannot be made.
+    folder, what the others write into it has their number in front. more_config: further entries
+    of config.json. Raises BadInput if the folder cannot be made.
     """
 
-    def __init__(self, args, part, name, device, processes=None):
+    def __init__(self, args, part, name, device, processes=None, **more_config):
+        common.begun = True
+        matplotlib.rcdefaults()  # figures in a style of our own, whatever a matplotlibrc says
         self.rows, self.prefix = [], ""
         self.n_processes = 1 if processes is None else processes.count
         if processes is None or processes.first:
-            self._make(args, part, name, device)
+            self._make(args, part, name, device, more_config)
         if processes is not None:
             self.path = Path(processes.broadcast(str(self.path) if processes.first else None))
             if not processes.first:
                 self.path.mkdir(parents=True, exist_ok=True)  # another machine may not see it
                 self.prefix = f"process{processes.rank}_"
 
-    def _make(self, args, part, name, device):
+    def _make(self, args, part, name, device, more_config):
         stamp = time.strftime("%Y%m%d-%H%M%S")
         base = Path(args.out) / part / f"{name}__s{args.seed}__{stamp}"
         for attempt in range(1, 1000):
@@ -97,6 +127,7 @@ class RunFolder:
                 },
                 "git_commit": git_commit(),
                 "started": stamp,
+                **more_config,
             },
         )
 
@@ -136,7 +167,12 @@ class RunFolder:
 
     def save_text(self, name, text):
         """Write text (or bytes), whole."""
-        write_whole(self.path / (self.prefix + name), text)
+        try:
+            write_whole(self.path / (self.prefix + name), text)
+        except BadInput as error:
+            if self.n_processes == 1:
+                raise
+            raise BadInput(f"{error}; what each process has trained is kept there") from None
 
     def files_of_all(self, name):
         """The paths of a file that every process of the run has written."""
@@ -191,15 +227,18 @@ def processor_name():
 
 
 def git_commit():
-    """The commit the code is at, with "+" if files differ from it; None outside a checkout."""
+    """The commit this checkout is at, with "+" if files differ from it; None outside a checkout."""
     here = Path(__file__).resolve().parents[2]
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words):
-        return subprocess.run(
-            ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
+        options = dict(capture_output=True, encoding="utf-8", errors="replace", timeout=10)
+        line = ["git", "-C", str(here), *words]
+        return subprocess.run(line, env=environment, check=True, **options).stdout.strip()
 
     try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != here:
+            return None  # a copy that lies in another repository
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
     except (OSError, subprocess.SubprocessError):
         return None
@@ -214,7 +253,9 @@ def load_checkpoint(path):
     if not path.is_file():
         raise BadInput(f"no checkpoint {path}: give the model.pt of a run folder")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception:
         raise BadInput(
             f"{path} is not a checkpoint (truncated, or another kind of file); give the model.pt "
@@ -223,7 +264,29 @@ def load_checkpoint(path):
 
 
 def progress(iterable=None, *, quiet=False, **options):
-    """A tqdm bar on stderr, shown only on a terminal."""
-    from tqdm import tqdm
+    """A tqdm bar on stderr, shown only on a terminal, by the first process, and where there is
+    tqdm."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return _NoBar(iterable)
+    hidden = quiet or not first_process() or not sys.stderr.isatty()
+    return tqdm(iterable, disable=hidden, leave=False, **options)
 
-    return tqdm(iterable, disable=quiet or not sys.stderr.isatty(), leave=False, **options)
+
+class _NoBar:
+    """Does nothing where a tqdm bar would be drawn."""
+
+    def __init__(self, iterable):
+        self.iterable, self.n = iterable, 0
+
+    def __iter__(self):
+        return iter(self.iterable)
+
+    def update(self, n=1):
+        self.n += n
+
+    def clear(self):
+        pass
+
+    close = clear
