@@ -1,7 +1,7 @@
 """Saved networks: what model.pt holds, and how it is read back.
 
-    saved = load("results/xor/check_sig5__s0__.../model.pt")
-    print("\\n".join(result_lines(summary(saved.network, *grid(saved.size)))))
+saved = load("results/xor/check_sig5__s0__.../model.pt")
+print("\\n".join(result_lines(summary(saved.network, *grid(saved.size)))))
 """
 
 from dataclasses import dataclass

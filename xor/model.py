@@ -35,6 +35,10 @@ class MLP(nn.Module):
     def n_hidden(self):
         return self.hid_weight.shape[1]
 
+    def weights(self):
+        """The four parameters in the order of PARAMETERS."""
+        return self.hid_weight, self.hid_bias, self.out_weight, self.out_bias
+
     def activate(self, net_input):
         if self.act == "sig":
             return torch.sigmoid(net_input)
@@ -77,14 +81,13 @@ class MLP(nn.Module):
 
     def subset(self, chosen):
         """The chosen networks (a tensor of indices or a mask over S), copied."""
-        state = [getattr(self, name).detach()[chosen].clone() for name in PARAMETERS]
-        return MLP(*state, act=self.act)
+        return MLP(*(weight.detach()[chosen].clone() for weight in self.weights()), act=self.act)
 
 
 def losses(logits, targets):
-    """Mean binary cross-entropy of each network, in nats (S,), of logits (S, N)."""
+    """Mean binary cross-entropy of each network, in nats (..., S), of logits (..., S, N)."""
     wanted = targets.expand_as(logits)
-    return binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(1)
+    return binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(-1)
 
 
 def random_networks(seeds, n_hidden, size, init=3.0, spread=0.2):

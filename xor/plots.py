@@ -29,7 +29,7 @@ def figure_of(width, height, title):
 
 @torch.no_grad()
 def over_square(network, size):
-    """Axis values (R,), activations (H, R, R) of at most MAX_UNITS hidden units, and outputs (R, R),
+    """Axis values (R,), activations (H, R, R) of MAX_UNITS hidden units at most, outputs (R, R);
     rows by y."""
     axis = torch.linspace(-MARGIN, size - 1 + MARGIN, RESOLUTION)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
@@ -218,7 +218,9 @@ def learning(loss, accuracy, shown, first_right, stays_right_from, title):
     n_epochs, n_networks = loss.shape
     epochs = np.arange(1, n_epochs + 1)
     others = [s for s in range(n_networks) if s != shown]
-    every = 1 + len(others) * n_epochs // 1_000_000  # the others' points, that drawing takes seconds
+    every = (
+        1 + len(others) * n_epochs // 1_000_000
+    )  # the others' points, that drawing takes seconds
     for panel, values in ((upper, loss), (lower, accuracy)):
         if others:
             panel.plot(epochs[::every], values[::every, others], color="0.7", lw=0.6, alpha=0.6)

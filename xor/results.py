@@ -2,44 +2,72 @@
 
 import math
 
-import numpy as np
 import torch
 
 from xor.explain import activation_table, activations, conditions, idle_units, score
-from xor.model import PARAMETERS, units_needed
-from xor.train import REPORT_EVERY, joined, untrained
+from xor.model import MLP, PARAMETERS, losses, units_needed
+from xor.train import REPORT_EVERY, joined, points_right, untrained
 
 QUANTILES = {"10%": 0.1, "50%": 0.5, "90%": 0.9}
 MAX_CURVES = 100  # networks whose loss and accuracy are kept of every epoch
+CHUNK_SIZE = 1_000_000  # logits kept until their losses are computed, many epochs at once
 
 
 class History:
-    """The Records of every REPORT_EVERY-th epoch and the last, and the curves of the first
-    networks: loss and accuracy of each at every epoch."""
+    """The networks of a run and the Records of their training: those of every REPORT_EVERY-th epoch
+    and the last, and loss and accuracy of the first networks at every epoch. All on the CPU."""
 
-    def __init__(self, model, inputs, targets):
+    def __init__(self, model, inputs, targets, seeds=None):
+        self.model, self.seeds = model, list(seeds or range(model.n_networks))
+        self.inputs, self.targets = inputs.cpu(), targets.cpu()
         self.last = untrained(model, inputs, targets)
-        self.reports, self.curves = [], []
+        self.reports = []
+        self._recent, self._curves = (
+            [],
+            [],
+        )  # logits (C, N) of an epoch; loss and accuracy (2, E, C)
 
     def add(self, record):
+        """Take in the next Record; returns whether it is one to report."""
         self.last = record
-        first = record.of(slice(MAX_CURVES))
-        self.curves.append(torch.stack([first.loss, first.accuracy]).cpu().numpy())  # (2, C)
-        if record.epoch % REPORT_EVERY == 0:
-            self.reports.append(record)
+        self._recent.append(record.logits[:MAX_CURVES].cpu().clone())
+        if len(self._recent) * self._recent[0].numel() > CHUNK_SIZE:
+            self.curves()
+        if record.epoch % REPORT_EVERY:
+            return False
+        self.reports.append(record.cpu())
+        return True
+
+    def curves(self):
+        """Loss and accuracy (2, E, C) of the first C networks at epochs 1..E, an array."""
+        if self._recent:
+            logits = torch.stack(self._recent)  # (E, C, N)
+            accuracy = 100 * points_right(logits, self.targets).float().mean(-1)
+            self._curves.append(torch.stack([losses(logits, self.targets), accuracy]))
+            self._recent = []
+        return torch.cat(self._curves or [torch.empty(2, 0, 0)], dim=1).numpy()
 
     def close(self):
-        """To be called after the last Record."""
+        """To be called when training has ended, or was interrupted."""
+        self.model, self.last = self.model.cpu(), self.last.cpu()
+        logits = self.model.logits(self.inputs).detach()
+        self.last = self.last.then(self.last.epoch, logits)  # an interrupt may come in between
         if self.last.epoch % REPORT_EVERY:
             self.reports.append(self.last)
 
     def merge(self, histories):
-        """Take over other processes' reports; where one has ended earlier, its last one stays."""
-        longest = max(len(other.reports) for other in histories)
-        self.reports = [
-            joined([(h.reports or [h.last])[: e + 1][-1] for h in histories])
-            for e in range(longest)
+        """Become the history of all processes' networks. Where a process has ended earlier its last
+        report stays; the curves are those of the first one."""
+        if len(histories) == 1:
+            return
+        models, longest = [h.model for h in histories], max(len(h.reports) for h in histories)
+        weights = [
+            torch.cat(parts).data for parts in zip(*(m.weights() for m in models), strict=True)
         ]
+        self.model = MLP(*weights, act=self.model.act)
+        self.seeds = [seed for history in histories for seed in history.seeds]
+        padded = [[*h.reports, *[h.last] * (longest - len(h.reports))] for h in histories]
+        self.reports = [joined(records) for records in zip(*padded, strict=True)]
         self.last = joined([history.last for history in histories])
 
     def rows(self):
@@ -47,10 +75,6 @@ class History:
         for record in self.reports:
             means = {"loss": record.loss.mean().item(), "accuracy": record.accuracy.mean().item()}
             yield {"epoch": record.epoch, **means, "solved": int(record.solved.sum())}
-
-    def loss_and_accuracy(self):
-        """Arrays (E, C)."""
-        return np.stack(self.curves, axis=1)
 
 
 def progress_line(record):
@@ -73,35 +97,34 @@ def choose(record, loss):
     return int(loss[:MAX_CURVES].nan_to_num(torch.inf).argmin())
 
 
-def summary(model, inputs, targets, seeds=None, record=None, recipe=None, by_hand=False):
-    """All figures of the networks of a model (on the CPU, as inputs and targets), as a dict.
-
-    seeds: one per network; record: the last of their training, recipe: that of it, None where there
-    was none; by_hand: whether the weights were set by hand.
-    """
+def summary(history, recipe=None, by_hand=False):
+    """All figures of a run as a dict. recipe: that of the training, None where there was none;
+    by_hand: whether the weights were set by hand."""
+    model, inputs, targets, last = history.model, history.inputs, history.targets, history.last
     loss, accuracy, wrong = score(model, inputs, targets)
-    before = record or untrained(model, inputs, targets)
-    now = before.then(before.epoch, model.logits(inputs).detach())  # an interrupt may be later
-    shown = choose(now, loss)
+    shown = choose(last, loss)
     size = math.isqrt(len(targets))
     content = {"task": f"{size} x {size}", "size": size, "hidden": model.n_hidden}
     content |= {"activation": model.act, "set_by_hand": by_hand}
+    how = f"{model.n_networks} trained" if not by_hand else "weights set by hand"
+    how += " and trained on" * (by_hand and last.epoch > 0)
+    content["title"] = f"{size} x {size} points, {model.n_hidden} {model.act} units, {how}"
     if model.n_networks > 1:
-        content |= _counts(now, record is not None, loss, wrong)
+        content |= _counts(last, loss, wrong)
     network = model.network(shown)
     hidden, output = conditions(network)
-    first, since = int(now.first_right[shown]), int(now.stays_right_from[shown])
-    right = record is not None and since >= 0
+    epochs = [int(e[shown]) for e in (last.first_right, last.stays_right_from)]
+    first, since = (epoch if epoch >= 0 and last.epoch else None for epoch in epochs)
     return content | {
         "shown": shown,
-        "seed": None if seeds is None else seeds[shown],
-        "epochs": now.epoch,
+        "seed": history.seeds[shown],
+        "epochs": last.epoch,
         "loss": loss[shown].item(),
         "accuracy": accuracy[shown].item(),
-        "first_right": first if record is not None and first >= 0 else None,
-        "stays_right_from": since if right else None,
-        "solved_at": since if right else None,
-        "wrong_points": [[int(v) for v in inputs[n]] for n in wrong[shown].nonzero()[:, 0]],
+        "first_right": first,
+        "stays_right_from": since,
+        "solved_at": since,
+        "wrong_points": inputs[wrong[shown]].int().tolist(),
         "weights": {name: getattr(network, name).detach()[0].tolist() for name in PARAMETERS},
         "hidden_conditions": hidden,
         "output_condition": output,
@@ -111,12 +134,12 @@ def summary(model, inputs, targets, seeds=None, record=None, recipe=None, by_han
     }
 
 
-def _counts(record, trained, loss, wrong):
+def _counts(record, loss, wrong):
     """How many of many networks solved it, when, and what holds the others up."""
     solved, n_wrong = record.solved, wrong.sum(1)  # (S,)
     n_solved, n = int(solved.sum()), len(solved)
     content = {"networks": n, "solved": n_solved, "solved_interval_95": wilson(n_solved, n)}
-    if trained:
+    if record.epoch:
         first, since = record.first_right, record.stays_right_from
         content["restarted"] = int((record.draws > 1).sum())
         content["epochs_first_right"] = quantiles(first[solved])

@@ -13,11 +13,12 @@ that start nearly parallel (`random_networks`) keep two units from blocking each
 
 import math
 import os
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 
-from xor.model import PARAMETERS, losses, random_networks
+from xor.model import losses, random_networks
+from xor.optim import Adam
 from xor.recipes import Recipe
 from xor.tasks import XorError
 
@@ -26,8 +27,7 @@ GROUP_SIZE = 1000  # networks trained as one computation
 LOSS_DIVERGED = 1e6  # a mean cross-entropy no useful network comes near
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """All networks at one epoch, before its update; those that have stopped stay as they were."""
 
     epoch: int
@@ -60,22 +60,25 @@ class Record:
     def then(self, epoch, logits):
         """The record that follows this one."""
         all_right = points_right(logits, self.targets).all(1)  # (S,)
-        first = torch.where(all_right & (self.first_right < 0), epoch, self.first_right)
-        since = torch.where(self.solved, self.stays_right_from, epoch)
-        since = torch.where(all_right, since, -1)
+        first, since = self.first_right, self.stays_right_from
+        if not torch.equal(all_right, self.solved):  # of few networks it is equal at most epochs
+            first = torch.where(all_right & (first < 0), epoch, first)
+            since = torch.where(all_right, torch.where(self.solved, since, epoch), -1)
         return Record(epoch, logits, self.targets, first, since, self.draws)
-
-    def of(self, chosen):
-        """The record of some of the networks, an index or mask over S."""
-        parts = {name: getattr(self, name)[chosen] for name in PER_NETWORK}
-        return replace(self, **parts)
 
     def redrawn(self, places):
         """This record, the networks `places` (R,) drawn anew."""
-        first, since = (f.index_fill(0, places, -1) for f in (self.first_right, self.stays_right_from))
-        more = torch.ones_like(places)
-        draws = self.draws.index_add(0, places, more)
-        return replace(self, first_right=first, stays_right_from=since, draws=draws)
+        first = self.first_right.index_fill(0, places, -1)
+        since = self.stays_right_from.index_fill(0, places, -1)
+        draws = self.draws.index_add(0, places, torch.ones_like(places))
+        return self._replace(first_right=first, stays_right_from=since, draws=draws)
+
+    def of(self, chosen):
+        """The record of some of the networks, an index or mask over S."""
+        return self._replace(**{name: getattr(self, name)[chosen] for name in PER_NETWORK})
+
+    def cpu(self):
+        return Record(self.epoch, *(part.cpu() for part in self[1:]))
 
 
 PER_NETWORK = ("logits", "first_right", "stays_right_from", "draws")
@@ -96,7 +99,7 @@ def untrained(model, inputs, targets):
 def joined(records):
     """Records of different networks as one, at the latest of their epochs."""
     parts = {name: torch.cat([getattr(record, name) for record in records]) for name in PER_NETWORK}
-    return replace(records[0], epoch=max(record.epoch for record in records), **parts)
+    return records[0]._replace(epoch=max(record.epoch for record in records), **parts)
 
 
 def train(model, inputs, targets, recipe=None, seeds=None):
@@ -174,37 +177,28 @@ class _Running:
 
     def start(self, networks):
         """Train these from now on, with a fresh optimizer."""
-        weights = [getattr(networks, name) for name in PARAMETERS]
-        hidden = {"params": weights[:2], "weight_decay": self.recipe.decay}
-        # fused: the update in one call; otherwise it takes longer than all the rest of an epoch.
-        self.optimizer = torch.optim.Adam([hidden, {"params": weights[2:]}], fused=True)
-        self.networks = networks
+        self.networks, decay = networks, self.recipe.decay
+        self.optimizer = Adam(networks.weights(), decays=(decay, decay, 0, 0))
 
     def draw_anew(self, seeds):
         new = random_networks(seeds, self.model.n_hidden, self.size, self.recipe.init)
         self.start(new.to(self.model.out_bias))
 
     def step(self, rate):
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        self.optimizer.step([weight.grad for weight in self.networks.weights()], rate)
 
     def keep(self, chosen):
         """Leave out the networks outside the mask `chosen` over the group."""
         mine = chosen[self.places]  # (R,)
-        if bool(mine.all()):
-            return
-        before, state = [*self.networks.parameters()], self.optimizer.state
-        self.index, self.places = self.index[mine], self.places[mine]
-        self.start(self.networks.subset(mine))
-        for parameter, old in zip(self.networks.parameters(), before, strict=True):
-            moments = {name: state[old][name][mine] for name in ("exp_avg", "exp_avg_sq")}
-            self.optimizer.state[parameter] = {**state[old], **moments}
+        if not bool(mine.all()):
+            self.index, self.places = self.index[mine], self.places[mine]
+            self.networks = self.networks.subset(mine)
+            self.optimizer.go_on(self.networks.weights(), mine)
 
     def store(self):
         """Copy the networks into `model`."""
-        for name in PARAMETERS:
-            getattr(self.model, name).data[self.index] = getattr(self.networks, name).data
+        for weight, trained in zip(self.model.weights(), self.networks.weights(), strict=True):
+            weight.data[self.index] = trained.data
 
 
 def _check(record, recipe):
