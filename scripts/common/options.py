@@ -29,8 +29,12 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **kwargs)
 
     def parse_known_args(self, args=None, namespace=None):
-        args = sys.argv[1:] if args is None else args
-        return super().parse_known_args([_underscored(a) for a in args], namespace)
+        args = [_underscored(word) for word in (sys.argv[1:] if args is None else args)]
+        for before, word in zip(["", *args], args, strict=False):
+            name, equals, value = word.partition("=")
+            if not word or (word.startswith("--") and equals and not value):
+                self.error(f"{name or before or 'an argument'} is empty: give it a value")
+        return super().parse_known_args(args, namespace)
 
     def parse_args(self, args=None, namespace=None):
         parsed, unknown = self.parse_known_args(args, namespace)
@@ -42,9 +46,7 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def error(self, message):
-        if not first_process():
-            self.exit(2)
-        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+        raise BadInput(f"{message} (--help lists the options)")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -60,11 +62,13 @@ def _underscored(argument):
     if not argument.startswith("--"):
         return argument
     name, equals, value = argument.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value
+    return "--" + name[2:].replace("-", "_") + equals + os.path.expanduser(value)
 
 
 def number(kind=float, least=None, above=None, most=None):
-    """An argparse type: a finite `kind` (int or float) within the given bounds."""
+    """An argparse type: a finite `kind` (int or float) within the given bounds; an int is at most
+    a thousand million unless `most` says otherwise."""
+    most = 10**9 if most is None and kind is int else most
 
     def parse(text):
         try:
@@ -72,14 +76,14 @@ def number(kind=float, least=None, above=None, most=None):
         except ValueError:
             what = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
-        if not math.isfinite(value):
+        if kind is float and not math.isfinite(value):
             raise argparse.ArgumentTypeError(f"{text} is not a finite number")
         if least is not None and value < least:
             raise argparse.ArgumentTypeError(f"{text} is too small, it must be at least {least}")
         if above is not None and value <= above:
             raise argparse.ArgumentTypeError(f"{text} must be above {above}")
         if most is not None and value > most:
-            raise argparse.ArgumentTypeError(f"{text} is too large, it must be at most {most}")
+            raise argparse.ArgumentTypeError(f"{text} is too large, it must be at most {most:,}")
         return value
 
     return parse
@@ -101,16 +105,30 @@ def add_flag(group, name, help):
     )
 
 
+def _processes(text):
+    return text if text == "auto" else number(int, 1, most=4096)(text)
+
+
 def add_shared(parser, seeds=1, seeds_help="train this many networks with consecutive seeds"):
     """Add the options every training script takes."""
     group = parser.add_argument_group("run")
-    group.add_argument("--seed", type=number(int, 0), default=0, help="seed of all randomness")
+    group.add_argument(
+        "--seed", type=number(int, 0, most=2**63 - 1), default=0, help="seed of all randomness"
+    )
     group.add_argument("--seeds", type=number(int, 1), default=seeds, help=seeds_help)
     group.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda", "mps"),
         default="auto",
-        help="auto takes the accelerator if there is one",
+        help="auto: an accelerator where it is faster than the CPU",
+    )
+    group.add_argument(
+        "--processes",
+        type=_processes,
+        default="auto",
+        metavar="N",
+        help="share the networks out over N processes; auto: as many as there are cores, where "
+        "there are networks enough",
     )
     add_flag(group, "--no_cuda", "stay on the CPU, the same as --device cpu")
     group.add_argument(

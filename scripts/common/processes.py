@@ -46,15 +46,18 @@ class Processes:
             sys.stdout = open(os.devnull, "w")
         return device
 
-    def share(self, seeds):
-        """This process's part of the seeds, neighbours together, parts as even as can be."""
-        if len(seeds) < self.count:
+    def share(self, seeds, group_size=1):
+        """This process's part of the seeds: whole groups of `group_size` neighbours (the last may
+        be smaller), as evenly as can be, so that each group is trained the same way in any number
+        of processes."""
+        groups = -(-len(seeds) // group_size)
+        if groups < self.count:
             raise BadInput(
-                f"{self.count} processes cannot share {len(seeds)} networks: start fewer processes "
-                "or give a larger --seeds"
+                f"{self.count} processes cannot share {len(seeds)} networks in groups of "
+                f"{group_size}: start fewer processes or give a larger --seeds"
             )
-        bounds = [len(seeds) * r // self.count for r in range(self.count + 1)]
-        return seeds[bounds[self.rank] : bounds[self.rank + 1]]
+        start, end = (-(-groups * r // self.count) * group_size for r in (self.rank, self.rank + 1))
+        return seeds[start:end]
 
     def in_turn(self, work):
         """work() of the first process of every machine, then of the others: what the first has
@@ -116,3 +119,7 @@ class Processes:
     def _terminated(self, *_):
         self.lost = True
         raise KeyboardInterrupt
+
+
+def share_out(args, n_networks, group_size=1):
+    """Start the other processes; called first thing after parsing."""

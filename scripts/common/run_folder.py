@@ -17,11 +17,12 @@ from pathlib import Path
 
 import torch
 
-from common.options import BadInput
+from common.options import BadInput, first_process
 
 
-def choose_device(args):
-    """The torch.device of `--device` and `--no_cuda`. Raises BadInput if it is not there."""
+def choose_device(args, accelerate=False):
+    """The torch.device of `--device` and `--no_cuda`; auto is the CPU unless `accelerate`. Raises
+    BadInput if it is not there."""
     wanted = "cpu" if args.no_cuda else args.device
     there = {
         "cpu": True,
@@ -29,7 +30,11 @@ def choose_device(args):
         "mps": torch.backends.mps.is_available(),
     }
     if wanted == "auto":
-        wanted = next(name for name in ("cuda", "mps", "cpu") if there[name])
+        wanted = (
+            "cpu"
+            if not accelerate
+            else next(name for name in ("cuda", "mps", "cpu") if there[name])
+        )
     if not there[wanted]:
         raise BadInput(
             f"there is no {wanted} device on this machine; use --device cpu or --device auto"
@@ -55,22 +60,22 @@ class RunFolder:
 
     args: the parsed options, stored as config.json. part: kuzu, xor or seq. name: says what was
     trained, e.g. conv_classic. processes: the Processes that share the run; rank 0 makes the
-    folder, what the others write into it has their number in front. Raises BadInput if the folder
-    cannot be made.
+    folder, what the others write into it has their number in front. more_config: further entries
+    of config.json. Raises BadInput if the folder cannot be made.
     """
 
-    def __init__(self, args, part, name, device, processes=None):
+    def __init__(self, args, part, name, device, processes=None, **more_config):
         self.rows, self.prefix = [], ""
         self.n_processes = 1 if processes is None else processes.count
         if processes is None or processes.first:
-            self._make(args, part, name, device)
+            self._make(args, part, name, device, more_config)
         if processes is not None:
             self.path = Path(processes.broadcast(str(self.path) if processes.first else None))
             if not processes.first:
                 self.path.mkdir(parents=True, exist_ok=True)  # another machine may not see it
                 self.prefix = f"process{processes.rank}_"
 
-    def _make(self, args, part, name, device):
+    def _make(self, args, part, name, device, more_config):
         stamp = time.strftime("%Y%m%d-%H%M%S")
         base = Path(args.out) / part / f"{name}__s{args.seed}__{stamp}"
         for attempt in range(1, 1000):
@@ -97,6 +102,7 @@ class RunFolder:
                 },
                 "git_commit": git_commit(),
                 "started": stamp,
+                **more_config,
             },
         )
 
@@ -223,7 +229,29 @@ def load_checkpoint(path):
 
 
 def progress(iterable=None, *, quiet=False, **options):
-    """A tqdm bar on stderr, shown only on a terminal."""
-    from tqdm import tqdm
+    """A tqdm bar on stderr, shown only on a terminal, by the first process, and where there is
+    tqdm."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return _NoBar(iterable)
+    hidden = quiet or not first_process() or not sys.stderr.isatty()
+    return tqdm(iterable, disable=hidden, leave=False, **options)
 
-    return tqdm(iterable, disable=quiet or not sys.stderr.isatty(), leave=False, **options)
+
+class _NoBar:
+    """Does nothing where a tqdm bar would be drawn."""
+
+    def __init__(self, iterable):
+        self.iterable, self.n = iterable, 0
+
+    def __iter__(self):
+        return iter(self.iterable)
+
+    def update(self, n=1):
+        self.n += n
+
+    def clear(self):
+        pass
+
+    close = clear
