@@ -1,0 +1,210 @@
+"""Networks and how they were trained, and the dict that a checkpoint holds of them.
+
+    torch.save(pack(networks), "model.pt")
+    networks = unpack(torch.load("model.pt", weights_only=True))
+
+`unpack` checks whatever it is given; from what it returns training goes on as if it had not
+stopped.
+"""
+
+import math
+from dataclasses import dataclass, field, fields
+
+import torch
+
+from anbn.catalogue import named
+from anbn.models import MODELS
+from anbn.optimizers import OPTIMIZERS
+from anbn.recipes import Recipe
+
+
+class CheckpointError(ValueError):
+    """What is stored makes no networks, or others than asked for."""
+
+
+@dataclass
+class Networks:
+    """S networks of one language, and how they were trained."""
+
+    model: object  # anbn.models.SRN or LSTM
+    language: object  # anbn.languages.Language
+    best: int | None = None  # index of the best network; None: not evaluated yet
+    seeds: list = field(default_factory=list)  # one per network
+    sequences: int = 0  # training sequences per network
+    recipe: dict | None = None  # the fields of a Recipe; None: not known, as of a bare state dict
+    optimizer: dict | None = None  # its state, tensors (S, ...)
+    hand_set: bool = False
+    history: list = field(default_factory=list)  # (sequences, [S losses], [S shares right])
+    notes: list = field(default_factory=list)  # what `checkpoint.load` has to say: lines of text
+
+    @property
+    def title(self):
+        """For figures and reports: anbn, SRN with 2 hidden units, 8 networks."""
+        model = self.model
+        units = f"{model.n_hidden} hidden unit{'s' * (model.n_hidden > 1)}"
+        count = f", {model.n_networks} networks" if model.n_networks > 1 else ""
+        return f"{self.language.title}, {model.kind.upper()} with {units}{count}"
+
+    @property
+    def folder_name(self):
+        """For run folders: anbn_srn2, reber_embedded_lstm4."""
+        by_hand = "_handset" * self.hand_set
+        return f"{self.language.file_name}_{self.model.kind}{self.model.n_hidden}{by_hand}"
+
+    def file_name(self, sequences):
+        """For the checkpoint after so many sequences: anbn_srn2_10.pth."""
+        model = self.model
+        return f"{self.language.name}_{model.kind}{model.n_hidden}_{sequences / 1000:g}.pth"
+
+
+def pack(networks):
+    """Networks as tensors (copies on the CPU), numbers and text."""
+    language, model = networks.language, networks.model
+    loss, right = (
+        torch.tensor([row[k] for row in networks.history], dtype=torch.float64)
+        .reshape(-1, model.n_networks)
+        .T.contiguous()
+        for k in (1, 2)
+    )
+    return {
+        "kind": model.kind,
+        "language": {"name": language.name, "embed": language.embed, "length": language.length},
+        "parameters": _copied({name: getattr(model, name) for name in model.names}),
+        "best": networks.best,
+        "seeds": list(networks.seeds),
+        "sequences": networks.sequences,
+        "recipe": networks.recipe,
+        "optimizer": _copied(networks.optimizer),
+        "hand_set": networks.hand_set,
+        "history": {
+            "sequences": [row[0] for row in networks.history],
+            "loss": loss,  # (S, reports)
+            "streams_right": right,
+        },
+    }
+
+
+def _copied(state):
+    if isinstance(state, dict):
+        return {name: _copied(value) for name, value in state.items()}
+    return state.detach().cpu().clone() if isinstance(state, torch.Tensor) else state
+
+
+def merged(contents):
+    """Packed networks of one recipe, trained equally long, as one dict of that kind."""
+    sizes = [len(content["seeds"]) for content in contents]
+
+    def joined(values):
+        """Tensors (S, ...) one after another, dicts entry by entry, the rest as it is."""
+        if isinstance(values[0], dict):
+            return {name: joined([value[name] for value in values]) for name in values[0]}
+        tensors = all(isinstance(value, torch.Tensor) and value.dim() for value in values)
+        if tensors and [len(value) for value in values] == sizes:
+            return torch.cat(values)
+        return values[0]
+
+    seeds = [seed for content in contents for seed in content["seeds"]]
+    return {**joined(contents), "seeds": seeds, "best": None}
+
+
+def unpack(content):
+    """The Networks in a dict that `pack` has made. Raises CheckpointError, ModelError,
+    LanguageError or RecipeError where it has been changed since."""
+    notes = []
+    where = _entry(content, "language", dict)
+    kind = _entry(content, "kind", str)
+    if kind not in MODELS:
+        raise CheckpointError(f"networks of an unknown kind, {kind}")
+    parameters = plain_parameters(_entry(content, "parameters", dict), notes)
+    model = MODELS[kind].from_parameters(parameters)
+    seeds, best = _entry(content, "seeds", list), content.get("best")
+    if len(seeds) != model.n_networks or not all(type(seed) is int for seed in seeds):
+        raise CheckpointError(f"its seeds are not {model.n_networks} whole numbers")
+    if best is not None and (type(best) is not int or not 0 <= best < model.n_networks):
+        raise CheckpointError(f"its best network is {best!r}, of {model.n_networks}")
+    networks = Networks(
+        model,
+        named(
+            _entry(where, "name", str), _entry(where, "embed", bool), _entry(where, "length", int)
+        ),
+        best,
+        seeds,
+        sequences=_entry(content, "sequences", int),
+        hand_set=_entry(content, "hand_set", bool),
+        history=_history(content.get("history"), model.n_networks),
+        notes=notes,
+    )
+    if content.get("recipe") is not None:
+        _unpack_training(_entry(content, "recipe", dict), content.get("optimizer"), networks)
+    return networks
+
+
+def plain_parameters(content, notes):
+    """Named tensors in float32; other real numbers are converted, with a note."""
+    for name, value in content.items():
+        if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+            raise CheckpointError(f"no recurrent network: {name} is no plain tensor")
+        if value.is_complex() or value.is_quantized or value.is_meta:
+            raise CheckpointError(f"no recurrent network: {name} holds no real numbers")
+    others = sorted({str(value.dtype) for value in content.values()} - {"torch.float32"})
+    if others:
+        notes.append(f"stored in {' and '.join(others)}, read in float32")
+    return {str(name): value.float() for name, value in content.items()}
+
+
+def _entry(content, name, kind):
+    """content[name], which must be of type `kind`, and not below 0."""
+    value = content.get(name)
+    if type(value) is not kind or (kind is int and value < 0):
+        raise CheckpointError(f"its {name} is not of the kind these scripts write")
+    return value
+
+
+def _unpack_training(stored, state, networks):
+    """Add recipe and optimizer, or a note that they are another version's."""
+    settings = {setting.name: setting.type for setting in fields(Recipe)}
+    if stored.keys() != settings.keys():
+        networks.notes.append(
+            "trained by another version of these scripts, whose recipes had other settings: it "
+            "cannot be trained further"
+        )
+        return
+    for name, value in stored.items():
+        number = isinstance(value, settings[name]) or (
+            settings[name] is float and type(value) is int
+        )
+        if not number or isinstance(value, float) and not math.isfinite(value):
+            raise CheckpointError(f"its recipe's {name} is {value!r}")
+    recipe, model = Recipe(**stored), networks.model
+    networks.recipe = stored
+    if state is None:
+        return
+    kind = OPTIMIZERS[recipe.optimizer]
+    fresh = kind(list(model.parameters()), recipe.momentum, recipe.second_moment).state_dict()
+    alike = isinstance(state, dict) and state.keys() == fresh.keys()
+    for name, value in fresh.items():
+        found = state[name] if alike else None
+        if (
+            not isinstance(found, torch.Tensor)
+            or (found.shape, found.dtype) != (value.shape, value.dtype)
+            or not found.isfinite().all()
+        ):
+            raise CheckpointError(
+                f"its optimizer's state is not that of {recipe.optimizer} for these networks"
+            )
+    networks.optimizer = state
+
+
+def _history(stored, n_networks):
+    """The history as it is kept while training: a list, empty where none is stored."""
+    if stored is None:
+        return []
+    sequences = _entry(stored, "sequences", list) if isinstance(stored, dict) else [None]
+    columns = [stored.get(name) for name in ("loss", "streams_right")]
+    sound = all(type(n) is int for n in sequences) and sequences == sorted(set(sequences))
+    for column in columns:
+        sound &= isinstance(column, torch.Tensor) and column.dtype == torch.float64
+        sound = sound and column.shape == (n_networks, len(sequences)) and column.isfinite().all()
+    if not sound:
+        raise CheckpointError(f"its history is not that of {n_networks} networks")
+    return list(zip(sequences, *(column.T.tolist() for column in columns), strict=True))
