@@ -34,7 +34,7 @@ from anbn.networks import (  # noqa: F401  what a user of checkpoints needs
 from anbn.recipes import RecipeError
 
 LANGUAGE = re.compile(r"(?<![a-z0-9])(reber|an(?:[b-z][1-9]?[0-9]?n)+)(?![a-z0-9])")
-MODEL = re.compile(r"(?<![a-z])(srn|lstm)(\d{1,6})?(?!\d)")
+MODEL = re.compile(r"(?<![a-z])(srn|lstm)(\d{1,6})?(?![a-z0-9])")
 EPOCH = re.compile(r"_(\d{1,9}(?:\.\d{1,6})?)$")
 GIVE = "give a run folder of seq_train.py, or a file in one"
 
