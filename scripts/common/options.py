@@ -7,9 +7,19 @@ import argparse
 import difflib
 import math
 import os
+import re
+import signal
 import sys
+import time
+
+import common
+from common import first_process, launched, say
 
 PACKAGES = ("kuzu", "xor", "anbn")
+NEEDED = ("torch", "torchvision", "numpy", "matplotlib")
+OUT_OF_MEMORY = re.compile(  # as torch and Python word it
+    r"can't allocate|bad_alloc|out of memory|(calculation|multiplication) overflow|int too large"
+)
 
 
 class BadInput(Exception):
@@ -17,7 +27,7 @@ class BadInput(Exception):
 
 
 class ProcessLost(Exception):
-    """One of the processes that share a run is gone; the message says what is kept."""
+    """One of the processes that share a run is gone."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -143,34 +153,74 @@ def add_shared(parser, seeds=1, seeds_help="train this many networks with consec
     return group
 
 
-def first_process():
-    """Whether this is the only process of a run, or the first of those torchrun has started."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def run(main):
     """Run a script's `main()` and end with its exit status.
 
-    Bad input, a file that cannot be read or written, and the errors our own packages raise for
-    users end in one line and status 2; anything else is a bug of ours and keeps its traceback.
+    Bad input, a file that cannot be read or written, too little memory, a package that is not
+    installed and the errors our own packages raise for users end in one line and status 2; anything
+    else is a bug of ours and keeps its traceback.
     """
-    program = sys.argv[0].replace("\\", "/").rsplit("/", 1)[-1]
+    _settle()
+    saved = False
     try:
-        status = main()
+        status = main() or 0
         sys.stdout.flush()
+        saved = True
     except BrokenPipeError:  # as in `xor_main.py | head`: whoever read us has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + 13)  # what a shell reports for SIGPIPE
-    except Exception as error:
-        ours = type(error).__module__.split(".")[0] in PACKAGES
-        if not (ours or isinstance(error, (BadInput, ProcessLost, OSError))):
-            raise
-        if isinstance(error, BadInput) and not first_process():
-            sys.exit(2)  # the first process says the same
-        message = " ".join(str(error).split())
-        print(f"{program}: error: {message}", file=sys.stderr)
-        sys.exit(2)
+        status = 128 + 13  # what a shell reports for SIGPIPE
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(status or 0)
+        status = 130
+        if first_process():
+            say("interrupted")
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        status = 2
+        if launched() and (not first_process() or isinstance(error, ProcessLost)):
+            # Another process says what is wrong, and the launcher then ends this one; if not, the
+            # fault is here alone.
+            _default_signals()
+            time.sleep(5)
+        say(f"error: {message}")
+    common.ended(saved)
+    _default_signals()
+    try:
+        sys.stdout.flush()
+    except OSError:  # nobody reads what is left, or there is no room for it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def _settle():
+    """Make the process independent of what it inherits: output of any encoding or none, figures
+    with a backend of our own."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by `>&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")
+    os.environ["MPLBACKEND"] = "agg"
+
+
+def _default_signals():
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)  # nothing is left to be kept: end without a word
+
+
+def _message(error):
+    """What to tell the user of an error, in one line; None if it is a bug of ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError) and error.name in NEEDED:
+        return f"{error.name} is not installed: python -m pip install {' '.join(NEEDED)}"
+    if isinstance(error, MemoryError) or (
+        isinstance(error, (RuntimeError, OverflowError)) and OUT_OF_MEMORY.search(text)
+    ):
+        asked = re.search(r"allocate (\d+) bytes", text)
+        asked = f" for {int(asked[1]) / 1e9:,.0f} GB in one piece" if asked else ""
+        return f"not enough memory{asked}: lower --hid, --seeds, --batch_size or --length"
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename or 'cannot write the output'}: {error.strerror}"
+    ours = type(error).__module__.split(".")[0] in PACKAGES
+    return text if ours or isinstance(error, (BadInput, ProcessLost, OSError)) else None

@@ -13,11 +13,15 @@ import platform
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
+import matplotlib
 import torch
 
-from common.options import BadInput, first_process
+import common
+from common import first_process
+from common.options import BadInput
 
 
 def choose_device(args, accelerate=False):
@@ -44,14 +48,33 @@ def choose_device(args, accelerate=False):
 
 
 def write_whole(path, data):
-    """Write bytes or text so that a reader finds the old file or the new one, never a part."""
+    """Write bytes, or text as UTF-8, so that a reader finds the old file or the new one, never a
+    part. Raises BadInput naming the file if there is no room for it or no right to write it."""
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        try:
+            part.write_bytes(data.encode("utf-8", "replace") if isinstance(data, str) else data)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+
+
+def check_writable(path):
+    """To be called before long work whose result `write_whole` will put into `path`; makes its
+    folder. Raises BadInput if the file cannot be written there."""
+    path = Path(path)
+    probe = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+    if path.is_dir():
+        raise BadInput(f"cannot write {path}: it is a folder")
 
 
 class RunFolder:
@@ -65,6 +88,8 @@ class RunFolder:
     """
 
     def __init__(self, args, part, name, device, processes=None, **more_config):
+        common.begun = True
+        matplotlib.rcdefaults()  # figures in a style of our own, whatever a matplotlibrc says
         self.rows, self.prefix = [], ""
         self.n_processes = 1 if processes is None else processes.count
         if processes is None or processes.first:
@@ -142,7 +167,12 @@ class RunFolder:
 
     def save_text(self, name, text):
         """Write text (or bytes), whole."""
-        write_whole(self.path / (self.prefix + name), text)
+        try:
+            write_whole(self.path / (self.prefix + name), text)
+        except BadInput as error:
+            if self.n_processes == 1:
+                raise
+            raise BadInput(f"{error}; what each process has trained is kept there") from None
 
     def files_of_all(self, name):
         """The paths of a file that every process of the run has written."""
@@ -197,15 +227,18 @@ def processor_name():
 
 
 def git_commit():
-    """The commit the code is at, with "+" if files differ from it; None outside a checkout."""
+    """The commit this checkout is at, with "+" if files differ from it; None outside a checkout."""
     here = Path(__file__).resolve().parents[2]
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words):
-        return subprocess.run(
-            ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
+        options = dict(capture_output=True, encoding="utf-8", errors="replace", timeout=10)
+        line = ["git", "-C", str(here), *words]
+        return subprocess.run(line, env=environment, check=True, **options).stdout.strip()
 
     try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != here:
+            return None  # a copy that lies in another repository
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
     except (OSError, subprocess.SubprocessError):
         return None
@@ -220,7 +253,9 @@ def load_checkpoint(path):
     if not path.is_file():
         raise BadInput(f"no checkpoint {path}: give the model.pt of a run folder")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception:
         raise BadInput(
             f"{path} is not a checkpoint (truncated, or another kind of file); give the model.pt "
