@@ -8,7 +8,8 @@ stopped.
 """
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 import torch
 
@@ -20,6 +21,15 @@ from anbn.recipes import Recipe
 
 class CheckpointError(ValueError):
     """What is stored makes no networks, or others than asked for."""
+
+
+class Report(NamedTuple):
+    """What was measured at a report while S networks were trained; a list of S numbers each."""
+
+    sequences: int  # training sequences per network so far
+    loss: list  # the coursework's, on held-out streams
+    streams_right: list  # the share of held-out streams with every step right
+    cross_entropy: list  # nats per symbol in training, mean since the last report
 
 
 @dataclass
@@ -34,7 +44,7 @@ class Networks:
     recipe: dict | None = None  # the fields of a Recipe; None: not known, as of a bare state dict
     optimizer: dict | None = None  # its state, tensors (S, ...)
     hand_set: bool = False
-    history: list = field(default_factory=list)  # (sequences, [S losses], [S shares right])
+    history: list = field(default_factory=list)  # a Report after every 1000 sequences or so
     notes: list = field(default_factory=list)  # what `checkpoint.load` has to say: lines of text
 
     @property
@@ -56,16 +66,40 @@ class Networks:
         model = self.model
         return f"{self.language.name}_{model.kind}{model.n_hidden}_{sequences / 1000:g}.pth"
 
+    def select(self, which):
+        """The networks in a slice, as copies."""
+
+        def part(value):  # (S, ...), or for all networks together
+            return value[which].clone() if value.dim() else value.clone()
+
+        state = self.optimizer
+        return replace(
+            self,
+            model=self.model.select(which),
+            best=None,
+            seeds=self.seeds[which],
+            optimizer=state and {name: part(value) for name, value in state.items()},
+            history=[Report(n, *(values[which] for values in rest)) for n, *rest in self.history],
+        )
+
+    def metrics(self):
+        """The history as a table: a dict per report and network."""
+        return [
+            {"sequences": report.sequences, "network": s + 1, "seed": seed}
+            | {name: getattr(report, name)[s] for name in Report._fields[1:]}
+            for report in self.history
+            for s, seed in enumerate(self.seeds)
+        ]
+
 
 def pack(networks):
     """Networks as tensors (copies on the CPU), numbers and text."""
     language, model = networks.language, networks.model
-    loss, right = (
-        torch.tensor([row[k] for row in networks.history], dtype=torch.float64)
-        .reshape(-1, model.n_networks)
-        .T.contiguous()
-        for k in (1, 2)
-    )
+    history = {"sequences": [report.sequences for report in networks.history]}
+    for name in Report._fields[1:]:
+        values = [getattr(report, name) for report in networks.history]
+        values = torch.tensor(values, dtype=torch.float64).reshape(-1, model.n_networks)
+        history[name] = values.T.contiguous()  # (S, reports)
     return {
         "kind": model.kind,
         "language": {"name": language.name, "embed": language.embed, "length": language.length},
@@ -76,11 +110,7 @@ def pack(networks):
         "recipe": networks.recipe,
         "optimizer": _copied(networks.optimizer),
         "hand_set": networks.hand_set,
-        "history": {
-            "sequences": [row[0] for row in networks.history],
-            "loss": loss,  # (S, reports)
-            "streams_right": right,
-        },
+        "history": history,
     }
 
 
@@ -196,15 +226,19 @@ def _unpack_training(stored, state, networks):
 
 
 def _history(stored, n_networks):
-    """The history as it is kept while training: a list, empty where none is stored."""
+    """The history as it is kept while training; empty where none is stored."""
     if stored is None:
         return []
-    sequences = _entry(stored, "sequences", list) if isinstance(stored, dict) else [None]
-    columns = [stored.get(name) for name in ("loss", "streams_right")]
-    sound = all(type(n) is int for n in sequences) and sequences == sorted(set(sequences))
+    names, wrong = Report._fields, CheckpointError(f"its history is not that of {n_networks} networks")
+    if not isinstance(stored, dict) or stored.keys() != set(names):
+        raise wrong
+    sequences, *columns = (stored[name] for name in names)
+    if not isinstance(sequences, list) or not all(type(n) is int for n in sequences):
+        raise wrong
     for column in columns:
-        sound &= isinstance(column, torch.Tensor) and column.dtype == torch.float64
-        sound = sound and column.shape == (n_networks, len(sequences)) and column.isfinite().all()
-    if not sound:
-        raise CheckpointError(f"its history is not that of {n_networks} networks")
-    return list(zip(sequences, *(column.T.tolist() for column in columns), strict=True))
+        if not isinstance(column, torch.Tensor) or not column.isfinite().all():
+            raise wrong
+        if column.shape != (n_networks, len(sequences)) or sequences != sorted(set(sequences)):
+            raise wrong
+    columns = [column.T.tolist() for column in columns]
+    return [Report(*values) for values in zip(sequences, *columns, strict=True)]

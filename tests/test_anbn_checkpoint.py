@@ -14,6 +14,7 @@ from anbn.catalogue import named
 from anbn.checkpoint import CheckpointError, Networks, by_name, load, merged, newest, pack, unpack
 from anbn.handset import handset
 from anbn.models import LSTM, SRN
+from anbn.networks import Report
 from anbn.recipes import Recipe
 from anbn.train import build, train
 
@@ -26,9 +27,8 @@ def trained(kind="srn", n_networks=2, first=0, **settings):
     networks.recipe = asdict(recipe)
     for record in train(networks.model, language, recipe, seeds, report_every=16):
         networks.sequences = record.sequences
-        networks.history.append(
-            (record.sequences, record.loss.tolist(), record.streams_right.tolist())
-        )
+        measured = (record.loss, record.streams_right, record.cross_entropy)
+        networks.history.append(Report(record.sequences, *(part.tolist() for part in measured)))
         networks.optimizer = record.optimizer_state()
     return networks
 
@@ -117,7 +117,7 @@ def test_merged_is_what_one_process_would_have_packed():
     for name, value in alone.model.named_parameters():
         assert torch.allclose(getattr(found.model, name), value, atol=1e-5)
     assert found.optimizer["mean"].shape == alone.optimizer["mean"].shape
-    assert [len(loss) for _, loss, _ in found.history] == [3, 3]
+    assert [len(report.loss) for report in found.history] == [3, 3]
 
 
 def test_two_reports_of_two_networks_each_are_not_taken_for_networks():
