@@ -8,7 +8,7 @@ stopped.
 """
 
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import NamedTuple
 
 import torch
@@ -17,6 +17,7 @@ from anbn.catalogue import named
 from anbn.models import MODELS
 from anbn.optimizers import OPTIMIZERS
 from anbn.recipes import Recipe
+from anbn.train import build, train
 
 
 class CheckpointError(ValueError):
@@ -82,6 +83,19 @@ class Networks:
             history=[Report(n, *(values[which] for values in rest)) for n, *rest in self.history],
         )
 
+    def require_more(self, n_sequences=None):
+        """Set the length of training, if it is given. Raises CheckpointError if it is not longer
+        than what is done, or if nobody knows how these networks were trained."""
+        if self.recipe is None:
+            raise CheckpointError("; ".join(self.notes) or "it does not say how it was trained")
+        if n_sequences is not None:
+            self.recipe = {**self.recipe, "n_sequences": n_sequences}
+        if self.recipe["n_sequences"] - self.sequences < self.recipe["batch_size"]:
+            raise CheckpointError(
+                f"it has already been trained on {self.sequences:,} sequences per network; give a "
+                "longer --epoch (in thousands)"
+            )
+
     def metrics(self):
         """The history as a table: a dict per report and network."""
         return [
@@ -90,6 +104,29 @@ class Networks:
             for report in self.history
             for s, seed in enumerate(self.seeds)
         ]
+
+
+def untrained(language, kind, n_hidden, seeds, recipe):
+    """New Networks, one for each of the seeds."""
+    model = build(language, kind, n_hidden, seeds, recipe)
+    return Networks(model, language, seeds=list(seeds), recipe=asdict(recipe))
+
+
+def trained(networks):
+    """Train to the end of the recipe; yields the Networks at every report, as copies."""
+    for record in train(
+        networks.model,
+        networks.language,
+        Recipe(**networks.recipe),
+        networks.seeds,
+        done=networks.sequences,
+        optimizer_state=networks.optimizer,
+    ):
+        measured = (record.loss, record.streams_right, record.cross_entropy)
+        report = Report(record.sequences, *(values.tolist() for values in measured))
+        networks.history.append(report)
+        networks.sequences, networks.optimizer = record.sequences, record.optimizer_state()
+        yield networks.select(slice(None))
 
 
 def pack(networks):

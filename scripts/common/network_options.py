@@ -45,6 +45,14 @@ def held_out(seed, purpose=0):
     return torch.Generator().manual_seed(seed + HELD_OUT + purpose)
 
 
+def trace_of(networks, network, n_strings, seed):
+    """A Trace of one network on fresh strings."""
+    from anbn.trace import trace
+
+    strings = networks.language.fresh(n_strings, held_out(seed, 1))
+    return trace(networks.model, network, networks.language, strings)
+
+
 def require_memory(language, kind, n_hidden, n_networks, batch_size):
     """Raise BadInput if networks and their streams are larger than this machine's memory."""
     from anbn.languages import STRINGS_PER_STREAM
@@ -53,7 +61,9 @@ def require_memory(language, kind, n_hidden, n_networks, batch_size):
 
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
     weights = 5 * n_networks * sum(map(math.prod, sizes))  # with gradients, moments and a copy
-    symbols = len(language.word(1)) * language.length if language.numbered else language.longest
+    symbols = (
+        len(language.word(1)) * language.length if language.numbered else 100
+    )  # Reber strings are short
     streams = max(batch_size * min(n_networks, GROUP_SIZE), 300)  # 300 evaluate a network
     per_step = 8 * language.n_symbols + n_hidden * (MODELS[kind].gate_rows + 4)
     needed = 4 * (weights + streams * STRINGS_PER_STREAM * symbols * per_step)  # bytes
