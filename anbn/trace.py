@@ -3,10 +3,10 @@
     anb2n, n=2, read    A          A          B        B           B           B           A
     stage               reading A  reading A  first B  counting B  counting B  counting B  end
 
-A row of a trace bears the symbol read; hidden units, cells and gates are those after reading it, and
-the output is the distribution of the symbol that follows. The stages are the language's: `end` is the
-first A of the next string, where the network must start its counts anew; those of a Reber network are
-the nodes of its graph.
+A row of a trace bears the symbol read; hidden units, cells and gates are those after reading it,
+and the output is the distribution of the symbol that follows. The stages are the language's: `end`
+is the first A of the next string, where the network must start its counts anew; those of a Reber
+network are the nodes of its graph.
 """
 
 from dataclasses import dataclass
