@@ -128,7 +128,7 @@ def train(
             yield Record(
                 sequences=(update + 1) * recipe.batch_size,
                 loss=_held_out_loss(model, language) if judge else None,
-                streams_right=streams_right(model, held_out) if judge else None,
+                streams_right=streams_right(model, held_out, language) if judge else None,
                 cross_entropy=mean,
                 learning_rate=recipe.rate(update),
                 optimizer_state=optimizer.state_dict,
