@@ -269,7 +269,7 @@ class Language:
         list of text."""
         largest = 1
         while len(self.word(largest)) < len(text):
-            largest += 1
+            largest *= 2  # few values, each of which _continuations works out once
         following = self._continuations(largest + 1)
         legal, prefix = [], ""
         for symbol in text[:-1]:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.analysis.dynamics import FixedPoint, Map, fixed_points, srn_maps, visited_states
+from anbn.analysis.dynamics import FixedPoint, Map, fixed_points, solve, srn_maps, visited_states
 
-MOST_PERIOD = 4  # longest cycle that is looked for where reading A ends
+MAX_PERIOD = 4  # longest cycle that is looked for where reading A ends
+LOST = 1e-12  # a smaller distance between two states is rounding
 
 
 @dataclass(frozen=True)
@@ -93,17 +94,17 @@ def counting_rates(model, language):
 
 def _attractor(map, start):
     """Where a map leads from `start` (H,): the FixedPoint of the map applied `period` times, the
-    period, and the point reached. None and 1 if no cycle of at most MOST_PERIOD is reached."""
+    period, and the point reached. None and 1 if no cycle of at most MAX_PERIOD is reached."""
     end = start
-    for _ in range(5000):
-        end = map(end)
-    again = end
-    for period in range(1, MOST_PERIOD + 1):
-        again = map(again)
-        if (again - end).abs().max() < 1e-9:
-            found = fixed_points(_times(map, period), end[None])
-            nearest = min(found, key=lambda p: float((p.position - end).norm()), default=None)
-            return nearest, period, end
+    for _ in range(25):
+        for _ in range(200):
+            end = map(end)
+        again = end
+        for period in range(1, MAX_PERIOD + 1):
+            again = map(again)
+            if (again - end).abs().max() < 1e-9:
+                found = solve(_times(map, period), end[None].clone())
+                return (found[0] if found else None), period, end
     return None, 1, end
 
 
@@ -127,19 +128,16 @@ def _times(map, period):
 
 def _measured(hidden, multiple):
     """Factors per A and per B of the distance between neighbouring counts, geometric means over
-    n = 1..N: hidden (N, T, H), row n - 1 the string a^n b^(mn)."""
+    n = 1..N: hidden (N, T, H), row n - 1 the string a^n b^(mn). None and None for fewer than three
+    n, or where a distance is below LOST."""
     longest = len(hidden)
-    if longest < 3:
-        return None, None
     gaps = hidden[-1, 1:longest].sub(hidden[-1, : longest - 1]).norm(dim=-1)  # (N-1,) after A
-    grown = steps = 0.0
-    for n in range(1, longest):
-        last = (hidden[n, n + multiple * n] - hidden[n - 1, n - 1 + multiple * n]).norm()
-        grown += _log(last) - _log(gaps[n - 1])
-        steps += multiple * n
-    contraction = math.exp((_log(gaps[-1]) - _log(gaps[0])) / (longest - 2))
-    return contraction, math.exp(grown / steps)
-
-
-def _log(distance):
-    return math.log(max(float(distance), 1e-300))
+    last = [
+        (hidden[n, n + multiple * n] - hidden[n - 1, n - 1 + multiple * n]).norm()
+        for n in range(1, longest)
+    ]
+    if longest < 3 or min(*gaps, *last) < LOST:
+        return None, None
+    grown = torch.stack(last).log().sum() - gaps.log().sum()
+    steps = multiple * longest * (longest - 1) / 2
+    return float((gaps[-1] / gaps[0]) ** (1 / (longest - 2))), math.exp(grown / steps)
