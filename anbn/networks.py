@@ -7,7 +7,6 @@
 stopped.
 """
 
-import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ import torch
 
 from anbn.catalogue import named
 from anbn.models import MODELS
-from anbn.optimizers import OPTIMIZERS
+from anbn.optim import OPTIMIZERS
 from anbn.recipes import Recipe
 from anbn.train import build, train
 
@@ -228,37 +227,28 @@ def _entry(content, name, kind):
 
 
 def _unpack_training(stored, state, networks):
-    """Add recipe and optimizer, or a note that they are another version's."""
-    settings = {setting.name: setting.type for setting in fields(Recipe)}
-    if stored.keys() != settings.keys():
+    """Add the recipe and the optimizer's state, or a note that they are another version's."""
+    if stored.keys() != {setting.name for setting in fields(Recipe)}:
         networks.notes.append(
             "trained by another version of these scripts, whose recipes had other settings: it "
             "cannot be trained further"
         )
         return
-    for name, value in stored.items():
-        number = isinstance(value, settings[name]) or (
-            settings[name] is float and type(value) is int
-        )
-        if not number or isinstance(value, float) and not math.isfinite(value):
-            raise CheckpointError(f"its recipe's {name} is {value!r}")
-    recipe, model = Recipe(**stored), networks.model
-    networks.recipe = stored
-    if state is None:
+    recipe, networks.recipe = Recipe(**stored), stored
+    if state is None and not networks.sequences:
         return
-    kind = OPTIMIZERS[recipe.optimizer]
-    fresh = kind(list(model.parameters()), recipe.momentum, recipe.second_moment).state_dict()
-    alike = isinstance(state, dict) and state.keys() == fresh.keys()
+    weights = networks.model.flat()
+    fresh = OPTIMIZERS[recipe.optimizer](weights, recipe.momentum, recipe.second_moment).state
+    sound = isinstance(state, dict) and state.keys() == fresh.keys()
     for name, value in fresh.items():
-        found = state[name] if alike else None
-        if (
-            not isinstance(found, torch.Tensor)
-            or (found.shape, found.dtype) != (value.shape, value.dtype)
-            or not found.isfinite().all()
-        ):
-            raise CheckpointError(
-                f"its optimizer's state is not that of {recipe.optimizer} for these networks"
-            )
+        found = state[name] if sound else None
+        sound = isinstance(found, torch.Tensor) and found.shape == value.shape
+        sound = sound and found.dtype == value.dtype and bool(found.isfinite().all())
+    if not sound or int(state["step"]) * recipe.batch_size != networks.sequences:
+        raise CheckpointError(
+            f"its optimizer's state is not that of {recipe.optimizer} after {networks.sequences} "
+            "sequences of these networks"
+        )
     networks.optimizer = state
 
 
@@ -266,7 +256,10 @@ def _history(stored, n_networks):
     """The history as it is kept while training; empty where none is stored."""
     if stored is None:
         return []
-    names, wrong = Report._fields, CheckpointError(f"its history is not that of {n_networks} networks")
+    names, wrong = (
+        Report._fields,
+        CheckpointError(f"its history is not that of {n_networks} networks"),
+    )
     if not isinstance(stored, dict) or stored.keys() != set(names):
         raise wrong
     sequences, *columns = (stored[name] for name in names)

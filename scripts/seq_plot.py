@@ -17,43 +17,39 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from common.network_options import add_network_options, evaluated, given, save_trace, trace_of
+from common import say
+from common.network_options import add_network_options, given, held_out, save_trace
 from common.options import BadInput, Parser, add_flag, number, run
+
+KEYS = {  # options and their entries in a run's summary.json
+    "lang": "language",
+    "embed": "embedded",
+    "length": "length",
+    "model": "model",
+    "hid": "hidden",
+}
 
 
 def parse_args(argv=None):
     parser = Parser(description=__doc__)
     add_network_options(parser)
     group = parser.add_argument_group("which network")
-    group.add_argument(
-        "--run", metavar="DIR", help="a run folder of seq_train.py, or another folder of checkpoints"
-    )
-    group.add_argument(
-        "--checkpoint",
-        metavar="FILE",
-        help="a checkpoint of ours, or the state dict of a single SRN or LSTM; its language is in "
-        "its name, {lang}_{model}{hid}_{epoch}.pth, or given with --lang",
-    )
-    group.add_argument(
-        "--epoch",
-        type=number(float, 0),
-        help="the checkpoint nearest to so many thousand sequences (default: the last)",
-    )
-    group.add_argument(
-        "--network", type=number(int, 1), help="its number in the run (default: the best)"
-    )
+    help = "a run folder of seq_train.py, or any folder of checkpoints"
+    group.add_argument("--run", metavar="DIR", help=help)
+    help = """a checkpoint of ours, or the state dict of a single SRN or LSTM; its language is in
+        its name, {lang}_{model}{hid}_{epoch}.pth, or given with --lang"""
+    group.add_argument("--checkpoint", metavar="FILE", help=help)
+    help = "the checkpoint nearest to so many thousand sequences (default: the last)"
+    group.add_argument("--epoch", type=number(float, 0), help=help)
+    help = "its number in the run (default: the best)"
+    group.add_argument("--network", type=number(int, 1), help=help)
     group = parser.add_argument_group("output")
     group.add_argument("--num_plot", type=number(int, 1), default=10, help="strings traced")
+    kind, help = number(int, 0, most=2**63 - 1), "seed of the strings"
+    group.add_argument("--seed", type=kind, default=0, help=help)
+    help = "runs are looked for in here, and a folder for the figures is made"
     group.add_argument(
-        "--seed", type=number(int, 0, most=2**63 - 1), default=0, help="seed of the strings"
-    )
-    group.add_argument(
-        "--out",
-        "--out_path",
-        dest="out",
-        metavar="DIR",
-        default="results",
-        help="runs are looked for in here, and a folder for the figures is made",
+        "--out", "--out_path", dest="out", metavar="DIR", default="results", help=help
     )
     add_flag(group, "--quiet", "do not print the traced strings")
     return parser.parse_args(argv)
@@ -89,8 +85,7 @@ def newest_run(args):
     for folder in sorted(runs, key=lambda path: path.name.split("__")[-1], reverse=True):
         try:
             summary = json.loads((folder / "summary.json").read_text())
-            names = zip(("lang", "embed", "length", "model", "hid"), KEYS, strict=True)
-            found = {name: summary[key] for name, key in names}
+            found = {name: summary[key] for name, key in KEYS.items()}
             if "networks" in summary and wanted.items() <= found.items():
                 return folder
         except (ValueError, KeyError, TypeError, OSError):
@@ -101,3 +96,55 @@ def newest_run(args):
         f"no finished run under {args.out} is what you ask for; train one with seq_train.py, or "
         "give --run, --checkpoint or --out"
     )
+
+
+def main(argv=None):
+    args = parse_args(argv)
+
+    import torch
+
+    from anbn.analysis.summary import analyse
+    from anbn.checkpoint import load
+    from anbn.evaluate import evaluate
+    from anbn.results import verdict, verdict_lines
+    from anbn.trace import trace
+    from common.run_folder import RunFolder
+
+    torch.set_num_threads(1)  # a time step is so small that threads wait longer than they work
+    path, notes = find_checkpoint(args)
+    networks = load(path, **given(args))
+    language, count = networks.language, networks.model.n_networks
+    if args.network is not None and args.network > count:
+        raise BadInput(f"{path} holds {count} networks, there is no {args.network}")
+    for note in notes + networks.notes:
+        say(f"warning: {note}")
+    best = networks.best if args.network is None else args.network - 1
+    if best is None:
+        best = evaluate(networks.model, language, held_out(args.seed)).best
+    one = networks.select(slice(best, best + 1))
+    what = one.title + (f", network {best + 1} of {count}" if count > 1 else "")
+    after = f"{path.name} after {one.sequences / 1000:g} thousand sequences"
+    title = f"{what}\n{after}"
+    folder = RunFolder(args, "seq", f"plot_{one.folder_name}", torch.device("cpu"))
+    with torch.no_grad():
+        evaluation = evaluate(one.model, language, held_out(args.seed))
+        strings = language.fresh(args.num_plot, held_out(args.seed, 1))
+        traced = trace(one.model, 0, language, strings)
+        save_trace(folder, one, traced, title)
+        found = verdict(one, evaluation)
+        analysis = analyse(one.model, language, traced, evaluation, title)
+    for name, figure in analysis.figures.items():
+        folder.save_figure(figure, name)
+    for name, text in analysis.files.items():
+        folder.save_text(name, text)
+    about = {"plot_of": str(path), "what": what, "network": best + 1}
+    folder.save_json("summary.json", about | found | analysis.content)
+    lines = [f"{what}, from {path} after {one.sequences / 1000:g} thousand sequences"]
+    lines += [*verdict_lines(found), ""]
+    if not args.quiet:
+        lines += sum(([*traced.lines(b), ""] for b in range(len(traced.hidden))), [])
+    print("\n".join([*lines, *analysis.lines, f"Run folder: {folder}"]))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -22,7 +22,13 @@ from common.options import BadInput, Parser, add_flag, add_shared, number, run
 CHECKPOINT_EVERY = 10_000  # training sequences per network
 N_REPORTS = 10  # sample traces printed on the way
 N_TRACED = 10  # strings of the best network that are traced and drawn
-RECIPE_OPTIONS = ("recipe", "optim", "lr", "mom", "init", "batch_size", "seeds")
+SETTINGS = {  # options and the settings of a Recipe that they are
+    "optim": "optimizer",
+    "lr": "learning_rate",
+    "mom": "momentum",
+    "init": "init",
+    "batch_size": "batch_size",
+}
 
 
 def parse_args(argv=None):
@@ -50,9 +56,11 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     why, unused = "", ()
     if args.set_weights:
-        why, unused = "hand-set weights are not trained", (*RECIPE_OPTIONS, "epoch", "resume")
+        why, unused = "hand-set weights are not trained", ("epoch", "resume")
     elif args.resume:
-        why, unused = "a run that is resumed keeps its networks and recipe", RECIPE_OPTIONS
+        why, unused = "a run that is resumed keeps its networks and recipe", ()
+    if why:
+        unused += ("recipe", "seeds", *SETTINGS)
     for name in given(args, unused):
         raise BadInput(f"{why}: --{name} cannot be given")
     args.seeds = args.seeds or (1 if args.set_weights else 8)
@@ -68,12 +76,8 @@ def planned(args):
     n_hidden = args.hid or language.default_hidden(kind)
     recipe = with_options(
         RECIPES[args.recipe or "usual"](language, kind, n_hidden),
-        optimizer=args.optim,
-        learning_rate=args.lr,
-        momentum=args.mom,
-        init=args.init,
-        batch_size=args.batch_size,
         n_sequences=args.epoch and max(1, round(1000 * args.epoch)),
+        **{setting: getattr(args, option) for option, setting in SETTINGS.items()},
     )
     require_memory(language, kind, n_hidden, args.seeds, recipe.batch_size)
     return language, kind, n_hidden, recipe
@@ -82,8 +86,8 @@ def planned(args):
 def hand_set(args):
     """The network whose weights count exactly."""
     from anbn.catalogue import named
-    from anbn.checkpoint import Networks
     from anbn.handset import handset
+    from anbn.networks import Networks
 
     if args.model == "srn":
         raise BadInput("the hand-set weights are those of an LSTM; use --model lstm")
@@ -110,7 +114,7 @@ def train_networks(networks, folder, args):
     Returns (Networks of the last report, checkpoints, finished): checkpoints are pairs (sequences,
     Networks); from Networks that have not finished --resume goes on exactly.
     """
-    from anbn.checkpoint import pack, trained
+    from anbn.networks import pack, trained
     from anbn.results import report_lines
     from common.run_folder import progress
 
@@ -146,7 +150,7 @@ def train_networks(networks, folder, args):
 
 def merge(parts, folder):
     """The networks of all processes; the folder's checkpoints are written anew with all of them."""
-    from anbn.checkpoint import merged, unpack
+    from anbn.networks import merged, unpack
 
     contents, checkpoints = zip(*parts, strict=True)
     networks = unpack(merged(contents))
@@ -158,13 +162,14 @@ def merge(parts, folder):
 
 def save_results(networks, evaluation, content, traced, folder):
     """Write the networks, what was found, the figures and the best network's trace."""
-    from anbn.checkpoint import pack
+    from anbn.networks import pack
     from anbn.plots.training import learning, reach
 
     folder.save_model(pack(networks))
     folder.save_csv("metrics.csv", networks.metrics())
     folder.save_json("summary.json", content)
-    save_trace(folder, networks.select(slice(evaluation.best, evaluation.best + 1)), traced)
+    best = networks.select(slice(evaluation.best, evaluation.best + 1))
+    save_trace(folder, best, traced, best.title)
     if networks.history:
         sequences, losses, *_ = zip(*networks.history, strict=True)
         loss = content["true_distribution_loss"]
@@ -182,9 +187,9 @@ def main(argv=None):
     import torch
 
     from anbn import results
-    from anbn.checkpoint import pack, untrained
     from anbn.compiled import code_in_use
     from anbn.evaluate import evaluate
+    from anbn.networks import pack, untrained
     from anbn.trace import trace
     from anbn.train import GROUP_SIZE
     from common.processes import Processes, share_out

@@ -260,11 +260,19 @@ def test_the_likelier_grammar_is_taken_where_nobody_says(embed, tmp_path):
 # ---- folders
 
 
-def folder_of(tmp_path, *thousands, **changes):
+def folder_of(tmp_path, *thousands):
     for k in thousands:
-        content = pack(trained(n_networks=1)) | {"sequences": 1000 * k} | changes
-        torch.save(content, tmp_path / f"anbn_srn2_{k}.pth")
+        torch.save(after(1000 * k), tmp_path / f"anbn_srn2_{k}.pth")
     return tmp_path
+
+
+def after(sequences):
+    """A checkpoint that says so, of a network whose training is not known."""
+    return pack(trained(n_networks=1)) | {
+        "sequences": sequences,
+        "recipe": None,
+        "optimizer": None,
+    }
 
 
 def test_the_newest_is_the_one_with_most_sequences_inside(tmp_path):
@@ -287,7 +295,7 @@ def test_the_nearest_epoch_is_taken_and_told(tmp_path):
     assert load(folder, epoch=50).notes == [
         "no checkpoint after 50 thousand sequences: the nearest is taken, after 24"
     ]
-    torch.save(pack(trained()) | {"sequences": 31_992}, folder / "anbn_srn2_32.pth")
+    torch.save(after(31_992), folder / "anbn_srn2_32.pth")
     assert newest(folder, 32) == (folder / "anbn_srn2_32.pth", [])  # whole updates of 24
 
 
@@ -363,6 +371,8 @@ BROKEN = {  # a name: what is changed in a checkpoint of two anbn SRNs
     "best beyond": lambda c: c | {"best": 2},
     "best a fraction": lambda c: c | {"best": 0.5},
     "sequences below 0": lambda c: c | {"sequences": -5},
+    "sequences of another optimizer": lambda c: c | {"sequences": 16},
+    "no optimizer": lambda c: c | {"optimizer": None},
     "sequences in words": lambda c: c | {"sequences": "many"},
     "hand_set a number": lambda c: c | {"hand_set": 1},
     "recipe a list": lambda c: c | {"recipe": [1]},

@@ -45,12 +45,19 @@ def held_out(seed, purpose=0):
     return torch.Generator().manual_seed(seed + HELD_OUT + purpose)
 
 
-def trace_of(networks, network, n_strings, seed):
-    """A Trace of one network on fresh strings."""
-    from anbn.trace import trace
+def save_trace(folder, networks, traced, title):
+    """Write trace.csv and the figures of a trace of a network (S = 1)."""
+    from anbn.plots.traces import hidden_3d, hidden_pairs, over_time
+    from anbn.trace import rows
 
-    strings = networks.language.fresh(n_strings, held_out(seed, 1))
-    return trace(networks.model, network, networks.language, strings)
+    model = networks.model
+    folder.save_csv("trace.csv", rows(traced))
+    read_out = (model.V[0].detach().cpu(), model.out_bias[0].detach().cpu())
+    folder.save_figure(hidden_pairs(traced, title, read_out), "hidden_pairs.png")
+    if model.n_hidden == 3:
+        folder.save_figure(hidden_3d(traced, title), "hidden_3d.png")
+    longest = max(range(len(traced.hidden)), key=traced.n_steps)
+    folder.save_figure(over_time(traced, title, longest), "over_time.png")
 
 
 def require_memory(language, kind, n_hidden, n_networks, batch_size):
