@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from common import say
-from common.network_options import add_network_options, given, held_out, save_trace
+from common.network_options import add_network_options, given, held_out
 from common.options import BadInput, Parser, add_flag, number, run
 
 KEYS = {  # options and their entries in a run's summary.json
@@ -106,8 +106,9 @@ def main(argv=None):
     from anbn.analysis.summary import analyse
     from anbn.checkpoint import load
     from anbn.evaluate import evaluate
+    from anbn.plots import traces
     from anbn.results import verdict, verdict_lines
-    from anbn.trace import trace
+    from anbn.trace import rows, trace
     from common.run_folder import RunFolder
 
     torch.set_num_threads(1)  # a time step is so small that threads wait longer than they work
@@ -130,10 +131,11 @@ def main(argv=None):
         evaluation = evaluate(one.model, language, held_out(args.seed))
         strings = language.fresh(args.num_plot, held_out(args.seed, 1))
         traced = trace(one.model, 0, language, strings)
-        save_trace(folder, one, traced, title)
         found = verdict(one, evaluation)
         analysis = analyse(one.model, language, traced, evaluation, title)
-    for name, figure in analysis.figures.items():
+        figures = traces.figures(traced, title, one.model) | analysis.figures
+    folder.save_csv("trace.csv", rows(traced))
+    for name, figure in figures.items():
         folder.save_figure(figure, name)
     for name, text in analysis.files.items():
         folder.save_text(name, text)

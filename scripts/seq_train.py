@@ -16,41 +16,34 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from common.network_options import add_network_options, given, held_out, require_memory, save_trace
+from common.network_options import (
+    NAMES,
+    SETTINGS,
+    add_network_options,
+    add_training_options,
+    given,
+    hand_set,
+    held_out,
+    planned,
+    resumed,
+)
 from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
 CHECKPOINT_EVERY = 10_000  # training sequences per network
 N_REPORTS = 10  # sample traces printed on the way
 N_TRACED = 10  # strings of the best network that are traced and drawn
-SETTINGS = {  # options and the settings of a Recipe that they are
-    "optim": "optimizer",
-    "lr": "learning_rate",
-    "mom": "momentum",
-    "init": "init",
-    "batch_size": "batch_size",
-}
 
 
 def parse_args(argv=None):
     parser = Parser(description=__doc__)
     add_network_options(parser)
-    group = parser.add_argument_group("training (the defaults depend on language and network)")
-    add = group.add_argument
-    help = "far: an LSTM is trained, longer, to count far beyond --length (default: usual)"
-    add("--recipe", choices=("usual", "far"), help=help)
-    add("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
-    add("--lr", type=number(float, above=0, most=1e6), help="learning rate")
-    add("--mom", type=number(float, 0, most=0.99999), help="momentum of sgd")
-    add("--init", type=number(float, above=0), help="spread of initial weights")
-    add("--batch_size", type=number(int, 1), help="sequences per update")
-    help = "length of training, in thousands of sequences per network"
-    add("--epoch", type=number(float, above=0, most=1e6), help=help)
+    group = add_training_options(parser)
     help = "the first failing n is looked for up to here"
-    add("--n_most", type=number(int, 1, most=10**6), default=1000, help=help)
+    group.add_argument("--n_most", type=number(int, 1, most=10**6), default=1000, help=help)
     add_flag(group, "--rates", "SRNs of two letters: contraction times expansion of every network")
     add_flag(group, "--set_weights", "no training: weights set by hand that count exactly (lstm)")
     help = "go on with the networks of a run folder or a checkpoint, up to --epoch"
-    add("--resume", metavar="RUN", help=help)
+    group.add_argument("--resume", metavar="RUN", help=help)
     help = "networks trained side by side, with consecutive seeds (default: 8)"
     add_shared(parser, seeds=None, seeds_help=help)
     args = parser.parse_args(argv)
@@ -58,7 +51,7 @@ def parse_args(argv=None):
     if args.set_weights:
         why, unused = "hand-set weights are not trained", ("epoch", "resume")
     elif args.resume:
-        why, unused = "a run that is resumed keeps its networks and recipe", ()
+        why, unused = "a run that is resumed keeps its networks and recipe", NAMES
     if why:
         unused += ("recipe", "seeds", *SETTINGS)
     for name in given(args, unused):
@@ -67,52 +60,11 @@ def parse_args(argv=None):
     return args
 
 
-def planned(args):
-    """(language, kind, hidden units, Recipe) of the networks that the options ask for."""
-    from anbn.catalogue import named
-    from anbn.recipes import RECIPES, with_options
-
-    language, kind = named(args.lang or "anbn", args.embed, args.length), args.model or "srn"
-    n_hidden = args.hid or language.default_hidden(kind)
-    recipe = with_options(
-        RECIPES[args.recipe or "usual"](language, kind, n_hidden),
-        n_sequences=args.epoch and max(1, round(1000 * args.epoch)),
-        **{setting: getattr(args, option) for option, setting in SETTINGS.items()},
-    )
-    require_memory(language, kind, n_hidden, args.seeds, recipe.batch_size)
-    return language, kind, n_hidden, recipe
-
-
-def hand_set(args):
-    """The network whose weights count exactly."""
-    from anbn.catalogue import named
-    from anbn.handset import handset
-    from anbn.networks import Networks
-
-    if args.model == "srn":
-        raise BadInput("the hand-set weights are those of an LSTM; use --model lstm")
-    language = named(args.lang or "anbn", args.embed, args.length)
-    model = handset(language, n_hidden=args.hid)
-    return Networks(model, language, seeds=[args.seed], hand_set=True)
-
-
-def resumed(args):
-    """The networks of --resume."""
-    from anbn.checkpoint import CheckpointError, load
-
-    networks = load(args.resume, **given(args))
-    try:
-        networks.require_more(args.epoch and round(1000 * args.epoch))
-    except CheckpointError as error:
-        raise BadInput(f"{args.resume} cannot be trained further: {error}") from None
-    return networks
-
-
 def train_networks(networks, folder, args):
     """Train to the end of the recipe, printing sample traces and saving checkpoints on the way.
 
-    Returns (Networks of the last report, checkpoints, finished): checkpoints are pairs (sequences,
-    Networks); from Networks that have not finished --resume goes on exactly.
+    Returns (Networks, {name: checkpoint}, finished). Networks that have not finished are those of
+    the last report, from which --resume goes on exactly.
     """
     from anbn.networks import pack, trained
     from anbn.results import report_lines
@@ -120,12 +72,13 @@ def train_networks(networks, folder, args):
 
     total, printed = networks.recipe["n_sequences"], networks.sequences
     print_every = max(1000, total // N_REPORTS)
-    checkpoints, kept = [], networks.select(slice(None))
+    checkpoints, kept = {}, networks.select(slice(None))
     bar = progress(quiet=args.quiet, total=total, initial=printed, unit="seq")
 
     def checkpoint(sequences):
-        checkpoints.append((sequences, pack(kept)))
-        folder.save_model(checkpoints[-1][1], kept.file_name(sequences))
+        name = kept.file_name(sequences)
+        checkpoints[name] = pack(kept)
+        folder.save_model(checkpoints[name], name)
 
     try:
         for now in trained(networks):
@@ -148,37 +101,21 @@ def train_networks(networks, folder, args):
     return kept, checkpoints, True
 
 
-def merge(parts, folder):
-    """The networks of all processes; the folder's checkpoints are written anew with all of them."""
-    from anbn.networks import merged, unpack
-
-    contents, checkpoints = zip(*parts, strict=True)
-    networks = unpack(merged(contents))
-    for same in zip(*checkpoints, strict=True):
-        content = merged([content for _, content in same])
-        folder.save_model(content, networks.file_name(same[0][0]))
-    return networks
-
-
 def save_results(networks, evaluation, content, traced, folder):
-    """Write the networks, what was found, the figures and the best network's trace."""
+    """Write the networks, what was found, the best network's trace, and the figures."""
     from anbn.networks import pack
-    from anbn.plots.training import learning, reach
+    from anbn.plots import traces, training
+    from anbn.trace import rows
 
     folder.save_model(pack(networks))
-    folder.save_csv("metrics.csv", networks.metrics())
     folder.save_json("summary.json", content)
+    folder.save_csv("metrics.csv", networks.metrics())
+    folder.save_csv("trace.csv", rows(traced))
     best = networks.select(slice(evaluation.best, evaluation.best + 1))
-    save_trace(folder, best, traced, best.title)
-    if networks.history:
-        sequences, losses, *_ = zip(*networks.history, strict=True)
-        loss = content["true_distribution_loss"]
-        figure = learning(sequences, losses, evaluation.solved, loss, networks.title)
-        folder.save_figure(figure, "learning.png")
-    if evaluation.first_failing_n is not None and networks.model.n_networks > 1:
-        most, length = evaluation.n_most, networks.language.length
-        figure = reach(evaluation.first_failing_n, most, length, networks.title)
-        folder.save_figure(figure, "reach.png")
+    figures = traces.figures(traced, best.title, best.model)
+    figures |= training.figures(networks, evaluation, content["true_distribution_loss"])
+    for name, figure in figures.items():
+        folder.save_figure(figure, name)
 
 
 def main(argv=None):
@@ -189,7 +126,7 @@ def main(argv=None):
     from anbn import results
     from anbn.compiled import code_in_use
     from anbn.evaluate import evaluate
-    from anbn.networks import pack, untrained
+    from anbn.networks import merged, unpack, untrained
     from anbn.trace import trace
     from anbn.train import GROUP_SIZE
     from common.processes import Processes, share_out
@@ -214,10 +151,10 @@ def main(argv=None):
     networks.model.to(device)
     code = code_in_use(networks.model)
     folder = RunFolder(args, "seq", networks.folder_name, device, processes, code=code)
-    start, parts = time.perf_counter(), []
+    start = time.perf_counter()
     if not networks.hand_set:
         networks, checkpoints, finished = train_networks(networks, folder, args)
-        parts = processes.gather((pack(networks), checkpoints)) if finished else None
+        parts = processes.gather(checkpoints) if finished else None
         if processes.lost:
             processes.report_loss(folder)
         if not finished:
@@ -229,7 +166,10 @@ def main(argv=None):
         if not processes.first:
             return processes.leave(folder)
         if len(parts) > 1:
-            networks = merge(parts, folder)
+            whole = {name: merged([part[name] for part in parts]) for name in checkpoints}
+            for name, content in whole.items():
+                folder.save_model(content, name)
+            networks = unpack(content)
     seconds = time.perf_counter() - start
     with torch.no_grad():
         generator = held_out(args.seed)

@@ -247,3 +247,13 @@ def over_time(trace, title, b=0):
     axes[-1].set_xlim(-0.8, steps - 0.2)
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def figures(trace, title, model):
+    """{file name: Figure} of a trace of `model`, which holds that network alone."""
+    read_out = (model.V[0].detach().cpu(), model.out_bias[0].detach().cpu())
+    longest = max(range(len(trace.hidden)), key=trace.n_steps)
+    made = {"hidden_pairs.png": hidden_pairs(trace, title, read_out)}
+    if model.n_hidden == 3:
+        made["hidden_3d.png"] = hidden_3d(trace, title)
+    return made | {"over_time.png": over_time(trace, title, longest)}

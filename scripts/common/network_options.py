@@ -1,4 +1,4 @@
-"""What seq_train.py and seq_plot.py share: which language and network, strings never trained on."""
+"""The options of seq_train.py and seq_plot.py, and the networks they ask for."""
 
 import math
 import os
@@ -6,6 +6,13 @@ import os
 from common.options import BadInput, add_flag, number
 
 NAMES = ("lang", "embed", "length", "model", "hid")
+SETTINGS = {  # options and the settings of a Recipe that they are
+    "optim": "optimizer",
+    "lr": "learning_rate",
+    "mom": "momentum",
+    "init": "init",
+    "batch_size": "batch_size",
+}
 HELD_OUT = 1_000_000  # added to --seed for the strings that networks are evaluated on
 
 
@@ -33,6 +40,22 @@ def add_network_options(parser):
     parser.set_defaults(embed=None)
 
 
+def add_training_options(parser):
+    """Add the options of a Recipe; each is None where it is not given."""
+    group = parser.add_argument_group("training (the defaults depend on language and network)")
+    add = group.add_argument
+    help = "far: an LSTM is trained, longer, to count far beyond --length (default: usual)"
+    add("--recipe", choices=("usual", "far"), help=help)
+    add("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
+    add("--lr", type=number(float, above=0, most=1e6), help="learning rate")
+    add("--mom", type=number(float, 0, most=0.99999), help="momentum of sgd")
+    add("--init", type=number(float, above=0), help="spread of initial weights")
+    add("--batch_size", type=number(int, 1), help="sequences per update")
+    help = "length of training, in thousands of sequences per network"
+    add("--epoch", type=number(float, above=0, most=1e6), help=help)
+    return group
+
+
 def given(args, names=NAMES):
     """{name: value} of those options that the user has given."""
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
@@ -45,19 +68,45 @@ def held_out(seed, purpose=0):
     return torch.Generator().manual_seed(seed + HELD_OUT + purpose)
 
 
-def save_trace(folder, networks, traced, title):
-    """Write trace.csv and the figures of a trace of a network (S = 1)."""
-    from anbn.plots.traces import hidden_3d, hidden_pairs, over_time
-    from anbn.trace import rows
+def planned(args):
+    """(language, kind, hidden units, Recipe) of the networks that the options ask for."""
+    from anbn.catalogue import named
+    from anbn.recipes import RECIPES, with_options
 
-    model = networks.model
-    folder.save_csv("trace.csv", rows(traced))
-    read_out = (model.V[0].detach().cpu(), model.out_bias[0].detach().cpu())
-    folder.save_figure(hidden_pairs(traced, title, read_out), "hidden_pairs.png")
-    if model.n_hidden == 3:
-        folder.save_figure(hidden_3d(traced, title), "hidden_3d.png")
-    longest = max(range(len(traced.hidden)), key=traced.n_steps)
-    folder.save_figure(over_time(traced, title, longest), "over_time.png")
+    language, kind = named(args.lang or "anbn", args.embed, args.length), args.model or "srn"
+    n_hidden = args.hid or language.default_hidden(kind)
+    recipe = with_options(
+        RECIPES[args.recipe or "usual"](language, kind, n_hidden),
+        n_sequences=args.epoch and max(1, round(1000 * args.epoch)),
+        **{setting: getattr(args, option) for option, setting in SETTINGS.items()},
+    )
+    require_memory(language, kind, n_hidden, args.seeds, recipe.batch_size)
+    return language, kind, n_hidden, recipe
+
+
+def hand_set(args):
+    """The network whose weights count exactly."""
+    from anbn.catalogue import named
+    from anbn.handset import handset
+    from anbn.networks import Networks
+
+    if args.model == "srn":
+        raise BadInput("the hand-set weights are those of an LSTM; use --model lstm")
+    language = named(args.lang or "anbn", args.embed, args.length)
+    model = handset(language, n_hidden=args.hid)
+    return Networks(model, language, seeds=[args.seed], hand_set=True)
+
+
+def resumed(args):
+    """The networks of --resume."""
+    from anbn.checkpoint import CheckpointError, load
+
+    networks = load(args.resume)
+    try:
+        networks.require_more(args.epoch and round(1000 * args.epoch))
+    except CheckpointError as error:
+        raise BadInput(f"{args.resume} cannot be trained further: {error}") from None
+    return networks
 
 
 def require_memory(language, kind, n_hidden, n_networks, batch_size):
@@ -68,9 +117,8 @@ def require_memory(language, kind, n_hidden, n_networks, batch_size):
 
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
     weights = 5 * n_networks * sum(map(math.prod, sizes))  # with gradients, moments and a copy
-    symbols = (
-        len(language.word(1)) * language.length if language.numbered else 100
-    )  # Reber strings are short
+    # a Reber string has seldom more than 100 symbols
+    symbols = len(language.word(1)) * language.length if language.numbered else 100
     streams = max(batch_size * min(n_networks, GROUP_SIZE), 300)  # 300 evaluate a network
     per_step = 8 * language.n_symbols + n_hidden * (MODELS[kind].gate_rows + 4)
     needed = 4 * (weights + streams * STRINGS_PER_STREAM * symbols * per_step)  # bytes
