@@ -122,6 +122,9 @@ def newest(folder, epoch=None, asked=Hints()):
             if others
             else f"no checkpoint in {folder}: {GIVE}"
         )
+    apart = [path.name for *_, path in found if path.name.startswith("process")]
+    if apart and len(apart) < len(found):
+        notes.append(f"{folder} holds networks of other processes besides: {', '.join(apart)}")
     if epoch is None:
         return max(found)[-1], notes
     thousands, _, path = max(found, key=lambda entry: (-abs(entry[0] - epoch), entry[1]))

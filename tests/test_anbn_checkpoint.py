@@ -299,6 +299,14 @@ def test_the_nearest_epoch_is_taken_and_told(tmp_path):
     assert newest(folder, 32) == (folder / "anbn_srn2_32.pth", [])  # whole updates of 24
 
 
+def test_networks_of_other_processes_are_told(tmp_path):
+    folder = folder_of(tmp_path, 10)
+    torch.save(after(20_000), folder / "process1_model.pt")
+    torch.save(after(20_000), folder / "model.pt")
+    path, (note,) = newest(folder)
+    assert path.name == "model.pt" and "process1_model.pt" in note
+
+
 def test_a_folder_of_coursework_checkpoints(tmp_path):
     for name, state in (
         ("anbn_srn2_100", srn_state()),

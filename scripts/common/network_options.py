@@ -3,6 +3,7 @@
 import math
 import os
 
+from common import say
 from common.options import BadInput, add_flag, number
 
 NAMES = ("lang", "embed", "length", "model", "hid")
@@ -106,6 +107,8 @@ def resumed(args):
         networks.require_more(args.epoch and round(1000 * args.epoch))
     except CheckpointError as error:
         raise BadInput(f"{args.resume} cannot be trained further: {error}") from None
+    for note in networks.notes:
+        say(f"warning: {note}")
     return networks
 
 
