@@ -43,7 +43,7 @@ GIVE = "give a run folder of seq_train.py, or a file in one"
 class Hints:
     """What options, a name or a file say of networks; None where they say nothing."""
 
-    lang: object = None  # a name; or a Language
+    lang: str | None = None
     embed: bool | None = None
     length: int | None = None
     model: str | None = None  # "srn" or "lstm"
@@ -57,21 +57,23 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
     what the file does not, and choose among the files of a folder. Raises CheckpointError, which
     names the file, if it holds no networks, or none for this language.
     """
-    path, asked, notes = Path(path), Hints(lang, embed, length, model, hid), []
+    language = None if isinstance(lang, str) else lang
+    name = lang if language is None else language.name
+    path, asked, notes = Path(path), Hints(name, embed, length, model, hid), []
     if path.is_dir():
         path, notes = newest(path, epoch, asked)
     content = read(path)
     try:
         if "parameters" in content:
-            networks = unpack(content)
-            language = networks.language
-            said = Hints(language.name, language.embed, language.length)
+            networks = unpack(content, language)
+            where = content["language"]
+            said = Hints(where["name"], where["embed"], where["length"])
         else:
             networks, said = _bare(content, path), by_name(path)
         notes += networks.notes
         notes += _contradictions(networks.model, asked, "the options say")
         notes += _contradictions(networks.model, said, "its name says")
-        networks.language, more = _language(networks.model, asked, said)
+        networks.language, more = _language(networks.model, asked, said, language)
     except (ModelError, LanguageError, RecipeError, CheckpointError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError):
@@ -195,32 +197,30 @@ def _contradictions(model, hints, source):
     return notes
 
 
-def _language(model, asked, said):
+def _language(model, asked, said, language):
     """(Language, notes): as asked for, else as the file says; if neither says whether the grammar
-    is embedded, the likelier one."""
-    lang, notes = said.lang if asked.lang is None else asked.lang, []
+    is embedded, the likelier one. language: one to be taken as it is."""
+    lang, notes = asked.lang or said.lang, []
     if lang is None:
         raise CheckpointError("its name does not say which language it is for; add --lang")
     if lang != said.lang:
         if said.lang is not None:
-            notes.append(f"read as {getattr(lang, 'name', lang)}, as asked for, not {said.lang}")
+            notes.append(f"read as {lang}, as asked for, not {said.lang}")
         said = Hints()
     for name in ("embed", "length"):
         wanted, found = getattr(asked, name), getattr(said, name)
         if None not in (wanted, found) and wanted != found:
             notes.append(f"read with --{name} {wanted}, as asked for, not {found}")
     embed = said.embed if asked.embed is None else asked.embed
-    languages = [lang]
-    if isinstance(lang, str):
-        length = asked.length or said.length
-        languages = [named(lang, bool(embed), length)]
-        if embed is None:
-            with contextlib.suppress(LanguageError):
-                languages.append(named(lang, True, length))
+    length = asked.length or said.length
+    languages = [language or named(lang, bool(embed), length)]
+    if language is None and embed is None:
+        with contextlib.suppress(LanguageError):
+            languages.append(named(lang, True, length))
     if model.n_symbols != languages[0].n_symbols:
         raise CheckpointError(
-            f"a network for another language: it reads {model.n_symbols} symbols, and "
-            f"{languages[0].name} has {languages[0].n_symbols}"
+            f"a network for another language: it reads {model.n_symbols} symbols, and {lang} has "
+            f"{languages[0].n_symbols}"
         )
     if len(languages) == 1:
         return languages[0], notes

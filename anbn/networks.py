@@ -111,8 +111,9 @@ def untrained(language, kind, n_hidden, seeds, recipe):
     return Networks(model, language, seeds=list(seeds), recipe=asdict(recipe))
 
 
-def trained(networks):
-    """Train to the end of the recipe; yields the Networks at every report, as copies."""
+def trained(networks, report_every=1000):
+    """Train to the end of the recipe; yields the Networks about every `report_every` sequences, as
+    copies."""
     for record in train(
         networks.model,
         networks.language,
@@ -120,6 +121,7 @@ def trained(networks):
         networks.seeds,
         done=networks.sequences,
         optimizer_state=networks.optimizer,
+        report_every=report_every,
     ):
         measured = (record.loss, record.streams_right, record.cross_entropy)
         report = Report(record.sequences, *(values.tolist() for values in measured))
@@ -173,9 +175,10 @@ def merged(contents):
     return {**joined(contents), "seeds": seeds, "best": None}
 
 
-def unpack(content):
-    """The Networks in a dict that `pack` has made. Raises CheckpointError, ModelError,
-    LanguageError or RecipeError where it has been changed since."""
+def unpack(content, language=None):
+    """The Networks in a dict that `pack` has made; `language` takes the place of the one that it
+    names. Raises CheckpointError, ModelError, LanguageError or RecipeError where it has been
+    changed since."""
     notes = []
     where = _entry(content, "language", dict)
     kind = _entry(content, "kind", str)
@@ -188,11 +191,10 @@ def unpack(content):
         raise CheckpointError(f"its seeds are not {model.n_networks} whole numbers")
     if best is not None and (type(best) is not int or not 0 <= best < model.n_networks):
         raise CheckpointError(f"its best network is {best!r}, of {model.n_networks}")
+    about = [_entry(where, *entry) for entry in (("name", str), ("embed", bool), ("length", int))]
     networks = Networks(
         model,
-        named(
-            _entry(where, "name", str), _entry(where, "embed", bool), _entry(where, "length", int)
-        ),
+        named(*about) if language is None else language,
         best,
         seeds,
         sequences=_entry(content, "sequences", int),

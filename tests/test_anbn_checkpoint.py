@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,18 @@ from anbn import checkpoint
 from anbn.catalogue import named
 from anbn.checkpoint import CheckpointError, Networks, by_name, load, merged, newest, pack, unpack
 from anbn.handset import handset
+from anbn.languages import Language
 from anbn.models import LSTM, SRN
-from anbn.networks import Report
+from anbn.networks import trained as training
+from anbn.networks import untrained
 from anbn.recipes import Recipe
-from anbn.train import build, train
 
 
 def trained(kind="srn", n_networks=2, first=0, **settings):
-    """Networks after 32 training sequences, with the history of two reports."""
-    language, recipe = named("anbn"), Recipe(n_sequences=32, batch_size=8, **settings)
-    seeds = list(range(first, first + n_networks))
-    networks = Networks(build(language, kind, 2, seeds, recipe), language, seeds=seeds)
-    networks.recipe = asdict(recipe)
-    for record in train(networks.model, language, recipe, seeds, report_every=16):
-        networks.sequences = record.sequences
-        measured = (record.loss, record.streams_right, record.cross_entropy)
-        networks.history.append(Report(record.sequences, *(part.tolist() for part in measured)))
-        networks.optimizer = record.optimizer_state()
+    """Networks after 32 training sequences and two reports of them."""
+    recipe = Recipe(n_sequences=32, batch_size=8, **settings)
+    seeds = range(first, first + n_networks)
+    *_, networks = training(untrained(named("anbn"), kind, 2, seeds, recipe), report_every=16)
     return networks
 
 
@@ -80,34 +74,45 @@ def test_what_is_packed_is_loaded_again(kind, optimizer, tmp_path):
 
 
 def test_training_goes_on_from_a_file_as_if_it_had_not_stopped(tmp_path):
-    language, recipe = named("anbn"), Recipe(n_sequences=64, batch_size=8)
-    whole = build(language, "srn", 2, [4, 5], recipe)
-    records = train(whole, language, recipe, [4, 5], report_every=32)
-    half = Networks(whole, language, seeds=[4, 5], recipe=asdict(recipe))
-    half.sequences, half.optimizer = next((r.sequences, r.optimizer_state()) for r in records)
+    recipe = Recipe(n_sequences=64, batch_size=8)
+    half, whole = training(untrained(named("anbn"), "srn", 2, [4, 5], recipe), report_every=32)
     found = load(saved(pack(half), tmp_path / "half.pth"))
-    list(records)
-    for record in train(
-        found.model,
-        language,
-        Recipe(**found.recipe),
-        found.seeds,
-        done=found.sequences,
-        optimizer_state=found.optimizer,
-        report_every=32,
-    ):
-        assert record.sequences == 64
-    for name, value in whole.named_parameters():
-        assert torch.equal(getattr(found.model, name), value)
+    (rest,) = training(found, report_every=32)
+    assert (half.sequences, rest.sequences) == (32, 64)
+    for name, value in whole.model.named_parameters():
+        assert torch.equal(getattr(rest.model, name), value)
+        assert not torch.equal(getattr(half.model, name), value)
+    assert rest.history == whole.history and len(rest.history) == 2
 
 
 def test_a_packed_copy_does_not_change_with_further_training():
     networks = trained()
-    content = pack(networks)
+    content, other = pack(networks), networks.select(slice(None))
     with torch.no_grad():
         networks.model.U.zero_()
     networks.optimizer["step"].zero_()
     assert content["parameters"]["U"].any() and content["optimizer"]["step"] == 4
+    assert other.model.U.any() and other.optimizer["step"] == 4
+
+
+def test_selected_networks_keep_what_is_theirs():
+    networks = trained(n_networks=3)
+    last = networks.select(slice(2, 3))
+    assert last.seeds == [2] and torch.equal(last.model.U, networks.model.U[2:])
+    assert torch.equal(last.optimizer["mean"], networks.optimizer["mean"][2:])
+    assert [report.loss for report in last.history] == [[r.loss[2]] for r in networks.history]
+    table = networks.metrics()
+    assert len(table) == 2 * 3 and [row["network"] for row in table[:3]] == [1, 2, 3]
+    assert table[-1] == {
+        "sequences": 32,
+        "network": 3,
+        "seed": 2,
+        **{
+            name: value[2]
+            for name, value in networks.history[-1]._asdict().items()
+            if name != "sequences"
+        },
+    }
 
 
 def test_merged_is_what_one_process_would_have_packed():
@@ -236,13 +241,31 @@ def test_our_own_file_under_another_language_or_length(packed, tmp_path):
         load(path, lang="abc")
 
 
+class Separated(Language):
+    """A language that no name stands for: n=2: A A S B B."""
+
+    name, symbols = "ansbn", "ABS"
+
+    def word(self, n):
+        return "A" * n + "S" + "B" * n
+
+
+def test_networks_of_a_language_of_ones_own(tmp_path):
+    language = Separated(3)
+    networks = untrained(language, "srn", 2, [0], Recipe(n_sequences=8))
+    path = saved(pack(networks), tmp_path / "model.pt")
+    for place in (path, tmp_path):
+        found = load(place, lang=language)
+        assert found.language is language and found.notes == []
+    with pytest.raises(CheckpointError, match="unknown language 'ansbn'"):
+        load(path)
+
+
 @pytest.mark.parametrize("embed", [False, True])
 def test_the_likelier_grammar_is_taken_where_nobody_says(embed, tmp_path):
     language, recipe = named("reber", embed), Recipe(n_sequences=800, learning_rate=0.05)
-    model = build(language, "srn", 4, [0], recipe)
-    for _ in train(model, language, recipe, [0]):
-        pass
-    state = model.network_state(0)
+    *_, networks = training(untrained(language, "srn", 4, [0], recipe))
+    state = networks.model.network_state(0)
     path = saved(state, tmp_path / "reber_srn4_1.pth")
     found = load(path)
     assert found.language.embed is embed
