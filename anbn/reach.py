@@ -1,6 +1,6 @@
 """How far does a network count, and what has it learned to count? For many networks at once.
 
-    first failing n   the smallest n whose string, read from the start state, has a wrong certain step
+    first failing n   the smallest n whose string, from the start state, has a wrong certain step
     learned count     the letters B given after n A, as a line: letters = slope * n + offset
 
     anb2n, read A A B B B: after the third B its most probable symbol is A, and not after the first
