@@ -18,6 +18,7 @@ from anbn.analysis.rates import Rates, counting_rates
 from anbn.reach import letters_given
 
 FOLLOWS = 0.95  # a unit whose correlation with n is at least this knows n
+ROUGHLY = 0.8  # one whose correlation with a count is below this does not follow it
 MIN_MOVE = 0.02  # a unit that moves less than this while a letter is read follows nothing
 CLEAR = 0.01  # a gap between two sets of values that is less than this share of them is chance
 MAX_PAIRS = 16  # the largest n of the pairs of strings that are tried
@@ -25,8 +26,8 @@ MAX_PAIRS = 16  # the largest n of the pairs of strings that are tried
 
 @dataclass(frozen=True)
 class CountingUnit:
-    """The unit that follows the count best while one letter is read: of those that move at least
-    half as far as any, the one with the largest correlation (in size)."""
+    """The unit that follows the count best while one letter is read: the one with the largest
+    correlation (in size), those first that move at least half as far as any."""
 
     unit: int  # from 1
     correlation: float  # with the letters read (A), with the letters to come (others)
@@ -69,7 +70,7 @@ class Diagnosis:
     language: object
     units: dict  # letter: CountingUnit; None if no unit moves
     turns: dict  # letter after A: Turn
-    given: torch.Tensor  # (letters - 1, length) what reach.letters_given says of n = 1..length
+    given: tuple  # per letter after A a tuple: letters given for n = 1..length, None: no end
     closest: tuple | None  # two numbers of letters A whose states are closest, and their distance
     rates: Rates | None  # of an SRN
     failing_pairs: tuple  # (m, n): the string of n is right from the start, but not after that of m
@@ -90,7 +91,7 @@ def diagnose(model, language, first_failing_n, n_most):
     blocks = {letter: _block(language, k) for k, letter in enumerate(language.symbols)}
     units = {letter: _unit(values, stream, blocks, letter) for letter in language.symbols}
     after_a = values[-1, : language.length]  # (length, H)
-    apart = torch.cdist(after_a, after_a).fill_diagonal_(torch.inf)
+    apart = (after_a[:, None] - after_a).norm(dim=-1).fill_diagonal_(torch.inf)
     pair = divmod(int(apart.argmin()), language.length)
     first_failing_n = int(first_failing_n)
     return Diagnosis(
@@ -102,12 +103,23 @@ def diagnose(model, language, first_failing_n, n_most):
             for k, (letter, block) in enumerate(blocks.items())
             if k
         },
-        letters_given(model, language, torch.arange(1, language.length + 1))[0],
+        _given(model, language),
         (*sorted(n + 1 for n in pair), float(apart.min())) if language.length > 1 else None,
         counting_rates(model, language) if model.kind == "srn" else None,
         *_failing_pairs(model, language),
         n_most,
         _failure(model, language, first_failing_n, units) if first_failing_n <= n_most else None,
+    )
+
+
+def _given(model, language):
+    """The letters given for n = 1..length: a tuple for each letter after A, None for no end."""
+    n = torch.arange(1, language.length + 1)
+    limit = (4 * n * torch.tensor(language.multiples[1:])[:, None] + 32).tolist()
+    rows = letters_given(model, language, n)[0].tolist()
+    return tuple(
+        tuple(got if got <= most else None for got, most in zip(*pair, strict=True))
+        for pair in zip(rows, limit, strict=True)
     )
 
 
@@ -128,12 +140,15 @@ def _unit(values, stream, blocks, letter):
     rows = list(enumerate(blocks[letter]))
     count = torch.cat([state[b, steps] for b, steps in rows])  # (steps,)
     value = torch.cat([values[b, steps] for b, steps in rows])  # (steps, H)
-    moved = value.amax(0) - value.amin(0)
-    if moved.max() < MIN_MOVE or len(count) < 3:
+    moved = (value.amax(0) - value.amin(0)).tolist()
+    if max(moved) < MIN_MOVE or len(count) < 3:
         return None
     follows = [_correlation(count, column) for column in value.T]
-    far = (2 * moved >= moved.max()).tolist()
-    unit = max((u for u, yes in enumerate(far) if yes), key=lambda u: abs(follows[u]))
+
+    def rank(u):
+        return abs(follows[u]) >= ROUGHLY, 2 * moved[u] >= max(moved), abs(follows[u])
+
+    unit = max(range(len(moved)), key=rank)
     since, n = None, torch.arange(1.0, len(values) + 1)
     for earlier in list(blocks)[1 : list(blocks).index(letter)]:
         ends = torch.stack(

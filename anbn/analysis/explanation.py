@@ -5,10 +5,10 @@ Every sentence states figures and has a condition; where nothing can be said, no
 tests read each sentence and work out its figures anew, from the weights.
 """
 
-from anbn.analysis.diagnosis import diagnose
+from anbn.analysis.diagnosis import MIN_MOVE, ROUGHLY, diagnose
 from anbn.evaluate import N_STREAMS, SOLVED
 
-ROUGHLY = 0.8  # a unit whose correlation with a count is below this does not follow it
+MAX_LISTED = 8  # numbers of letters given that are listed
 STRAIGHT = 0.02  # of a path: steps against its direction that are smaller are not counted
 
 
@@ -96,15 +96,15 @@ def _reading(diagnosis, letter):
         text = f"{unit} follows the {counted} ({follows})"
     if found.since is not None:
         text += f", and n since the last {found.since}"
-    return f"While {letter} is read, {text}; at n = {n} it {_movement(found.path, letter)}."
+    return f"While {letter} is read, {text}; at n = {n} it {movement(found.path, letter)}."
 
 
-def _movement(path, letter):
+def movement(path, letter):
     """How a unit moves along one string's letters of one kind."""
     steps = [after - before for before, after in zip(path, path[1:], strict=False)]
     low, high = min(path), max(path)
-    if not steps:
-        return f"stands at {number(path[0])}"
+    if high - low < MIN_MOVE:
+        return f"stays at about {number(path[0])}"
     slack = STRAIGHT * (high - low)
     sizes = sorted({number(abs(min(map(abs, steps)))), number(max(map(abs, steps)))}, key=float)
     by = f"by {' to '.join(sizes)} per letter"
@@ -211,19 +211,22 @@ def _lead(diagnosis, letter):
 
 def _given(diagnosis, k, letter):
     """On the number of letters that the network gives before it turns."""
-    given, length = diagnosis.given[k].tolist(), diagnosis.language.length
-    times = diagnosis.language.multiples[k + 1]
+    length, times = diagnosis.language.length, diagnosis.language.multiples[k + 1]
+    given = diagnosis.given[k]
     each = "n" if times == 1 else f"{times}n"
-    errors = {got - times * n for n, got in enumerate(given, start=1)}
     where = f"For {_n_range(length)} it gives"
-    if errors == {0}:
-        return f"{where} {each} letters {letter}, as it should."
-    if len(errors) == 1 and length > 1:
-        error = errors.pop()
-        return f"{where} {each} {'+' if error > 0 else '-'} {abs(error)} letters {letter}."
-    if len(set(given)) == 1 and length > 1:
-        return f"{where} {_letters(given[0], letter)}, whatever n is."
-    return f"{where} {', '.join(map(str, given))} letters {letter} where {each} are right."
+    if None not in given:
+        errors = {got - times * n for n, got in enumerate(given, start=1)}
+        if errors == {0}:
+            return f"{where} {each} letters {letter}, as it should."
+        if len(errors) == 1 and length > 1:
+            error = errors.pop()
+            return f"{where} {each} {'+' if error > 0 else '-'} {abs(error)} letters {letter}."
+        if len(set(given)) == 1 and length > 1:
+            return f"{where} {_letters(given[0], letter)}, whatever n is."
+    counts = ["no end of" if got is None else f"{got}" for got in given[:MAX_LISTED]]
+    where = f"For {_n_range(len(counts))} it gives"
+    return f"{where} {', '.join(counts)} letters {letter} where {each} are right."
 
 
 def _letters(count, letter):

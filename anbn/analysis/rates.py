@@ -99,12 +99,15 @@ def _attractor(map, start):
     for _ in range(25):
         for _ in range(200):
             end = map(end)
-        again = end
-        for period in range(1, MAX_PERIOD + 1):
-            again = map(again)
-            if (again - end).abs().max() < 1e-9:
-                found = solve(_times(map, period), end[None].clone())
-                return (found[0] if found else None), period, end
+        path = [end]
+        for _ in range(MAX_PERIOD):
+            path.append(map(path[-1]))
+        if min(float((again - end).abs().max()) for again in path[1:]) > 1e-9:
+            continue
+        for period in range(1, MAX_PERIOD + 1):  # where a point is near, it is not on a longer cycle
+            for point in solve(_times(map, period), end[None].clone()):
+                if (point.position - end).abs().max() < 1e-6:
+                    return point, period, end
     return None, 1, end
 
 
