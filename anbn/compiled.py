@@ -30,7 +30,7 @@ import torch
 
 SOURCE = Path(__file__).with_name("scan.c")
 COMPILERS = ("cc", "gcc", "clang")
-OPTIONS = ("-O2", "-march=native", "-std=c11", "-shared", "-fPIC")
+OPTIONS = ("-O3", "-march=native", "-ffp-contract=fast", "-std=c11", "-shared", "-fPIC")
 TIMEOUT_S = 60  # for the compiler
 MAX_WEIGHTS = 2048  # recurrent weights per network; beyond, torch's matrix products are faster
 MAX_SYMBOLS = 256  # symbols are passed as bytes

@@ -77,13 +77,15 @@ def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):
 def streams_right(model, stream, language):
     """The share of streams (B, T) of `language` with every step right: (S,) on the CPU."""
     parts = [
-        _share_right(_right(model.select(group)(stream.inputs).logits, stream, language), stream)
+        _share_right(
+            right_steps(model.select(group)(stream.inputs).logits, stream, language), stream
+        )
         for group in _groups(model, stream.inputs.numel())
     ]
     return torch.cat(parts)
 
 
-def _right(logits, stream, language):
+def right_steps(logits, stream, language):
     """Whether a network is right at each step: logits (S, B, T, K) -> (S, B, T) bool."""
     right = logits.argmax(-1) == stream.targets
     choice = _choice_right(logits, stream) if language.judges_choices else True
@@ -105,7 +107,7 @@ def _share_right(right, stream):
 def _on_streams(model, stream, language):
     """The per-network figures of Evaluation that come from streams (B, T), as (S,) tensors."""
     log_q = model(stream.inputs).logits.log_softmax(-1)  # (S, B, T, K)
-    right = _right(log_q, stream, language)
+    right = right_steps(log_q, stream, language)
     certain = stream.deterministic & stream.valid
     predicted = log_q.argmax(-1, keepdim=True)  # (S, B, T, 1)
     legal = stream.legal.expand(log_q.shape).gather(-1, predicted)[..., 0]

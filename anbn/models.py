@@ -29,11 +29,15 @@ class ModelError(ValueError):
 
 
 class State(NamedTuple):
-    """What a network carries from step to step; cell and gates are None for an SRN."""
+    """What a network carries from step to step, and an LSTM's gates at the step that led to it,
+    which are not read again. Each (S, B, H); all but hidden are None for an SRN."""
 
-    hidden: torch.Tensor  # (S, B, H)
-    cell: torch.Tensor | None = None  # (S, B, H)
-    gates: torch.Tensor | None = None  # (S, B, 4H): i, f, g, o of the step before, not read again
+    hidden: torch.Tensor
+    cell: torch.Tensor | None = None
+    input_gate: torch.Tensor | None = None
+    forget_gate: torch.Tensor | None = None
+    candidate: torch.Tensor | None = None
+    output_gate: torch.Tensor | None = None
 
 
 class Activity(NamedTuple):
@@ -109,19 +113,27 @@ class Recurrent(nn.Module):
 
     # ---- the recurrence
 
+    def next_state(self, rows, state):
+        """The State after a step: rows (S, B, G) the pre-activations of the hidden units, or of the
+        gates i, f, g, o of an LSTM, G = H or 4H."""
+        raise NotImplementedError
+
+    def input_recurrent_weights(self, gain=None):
+        """W + hid_bias (S, K, G), for exactly one symbol is on, and U (S, H, G), times `gain`."""
+        W, U = self.W + self.hid_bias[:, None], self.U
+        return (W, U) if gain is None else (gain * W, gain * U)
+
     def step(self, symbols, state, gain=None):
         """Read one symbol per sequence: symbols (B,) or (S, B) int64 -> the State after it.
 
-        gain: a factor of all pre-activations of the hidden units and gates, or one of each column
-        of U (G,).
+        gain: a factor of all pre-activations, or one of each column of U (G,).
         """
-        raise NotImplementedError
+        W, U = self.input_recurrent_weights(gain)
+        return self.next_state(self.one_hot(symbols) @ W + state.hidden @ U, state)
 
-    def pre_activations(self, symbols, hidden, gain):
-        """gain * (W[symbol] + hidden U + hid_bias): (S, B, G), G = H, or 4H for an LSTM."""
-        symbol = one_hot(symbols.expand(self.n_networks, -1), self.n_symbols).to(self.W.dtype)
-        rows = symbol @ self.W + hidden @ self.U + self.hid_bias[:, None]
-        return rows if gain is None else gain * rows
+    def one_hot(self, symbols):
+        """symbols (B,), the same for all networks, or (S, B) -> (S, B, K)."""
+        return one_hot(symbols.expand(self.n_networks, -1), self.n_symbols).to(self.W.dtype)
 
     def read_out(self, hidden):
         """hidden (S, ..., H) -> logits (S, ..., K)."""
@@ -134,19 +146,22 @@ class Recurrent(nn.Module):
         start: the State before the first symbol; the network's own start state by default.
         gain: as in `step`. Returns an Activity.
         """
-        state = self.start(inputs.shape[-2]) if start is None else start
+        n_batch, n_steps = inputs.shape[-2:]
+        state = self.start(n_batch) if start is None else start
         library = None if torch.is_grad_enabled() else compiled.library_for(self)
         if library:
             logits, hidden, cell, gates = library.read(self, inputs, state, gain)
-        else:
-            states = []
-            for symbols in inputs.unbind(-1):
-                state = self.step(symbols, state, gain)
-                states.append(state)
-            columns = zip(*states, strict=True)
-            hidden, cell, gates = (None if c[0] is None else torch.stack(c, 2) for c in columns)
-            logits = self.read_out(hidden)
-        return Activity(hidden, logits, cell, *(() if gates is None else gates.chunk(4, -1)))
+            return Activity(hidden, logits, cell, *(() if cell is None else gates.chunk(4, -1)))
+        W, U = self.input_recurrent_weights(gain)
+        read = (self.one_hot(inputs.flatten(-2)) @ W).unflatten(1, (n_batch, n_steps))
+        states = []
+        for rows in read.unbind(2):
+            state = self.next_state(torch.baddbmm(rows, state.hidden, U), state)
+            states.append(state)
+        hidden, *rest = (
+            None if c[0] is None else torch.stack(c, 2) for c in zip(*states, strict=True)
+        )
+        return Activity(hidden, self.read_out(hidden), *rest)
 
     # ---- networks as parameters
 
@@ -218,8 +233,8 @@ class SRN(Recurrent):
         """The start State for n_batch sequences: hidden (S, B, H)."""
         return State(self.H0.tanh()[:, None].expand(-1, n_batch, -1))
 
-    def step(self, symbols, state, gain=None):
-        return State(self.pre_activations(symbols, state.hidden, gain).tanh())
+    def next_state(self, rows, state):
+        return State(rows.tanh())
 
 
 class LSTM(Recurrent):
@@ -234,11 +249,11 @@ class LSTM(Recurrent):
         zero = self.U.new_zeros(self.n_networks, n_batch, self.n_hidden)
         return State(zero, zero)
 
-    def step(self, symbols, state, gain=None):
-        i, f, g, o = self.pre_activations(symbols, state.hidden, gain).chunk(4, -1)
+    def next_state(self, rows, state):
+        i, f, g, o = rows.chunk(4, -1)
         i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
         cell = f * state.cell + i * g
-        return State(o * cell.tanh(), cell, torch.cat([i, f, g, o], -1))
+        return State(o * cell.tanh(), cell, i, f, g, o)
 
 
 MODELS = {"srn": SRN, "lstm": LSTM}

@@ -92,7 +92,8 @@ class Recipe:
         grown = min(1.0, max(0.0, progress - self.gain_start) / (GAIN_END - self.gain_start))
         gate, amount = self.gate_gain**grown, self.input_gain**grown
         factors = [amount, gate, amount, gate] if model.kind == "lstm" else [1.0]  # i, f, g, o
-        return torch.tensor(factors, device=model.U.device).repeat_interleave(model.n_hidden)
+        each = [factor for factor in factors for _ in range(model.n_hidden)]
+        return torch.tensor(each, device=model.U.device)
 
 
 def default_recipe(language, kind, n_hidden):

@@ -147,7 +147,7 @@ INLINE void prepare(float *weights, const float *W, const float *gain, int K, in
             weights[c * G + r] = gain[r] * (W[c * G + r] + (c < K ? bias[r] : 0.0f));
 }
 
-INLINE void read_some(const int lstm, const float *weights, const float *V, const uint8_t *symbols,
+INLINE void read_some(int lstm, const float *weights, const float *V, const uint8_t *symbols,
                       long apart, steps m, int T, int K, int H, int n) {
     const int G = lstm ? 4 * H : H;
     const float *out_bias = V + H * K;
@@ -210,7 +210,7 @@ INLINE void loss_some(const uint8_t *symbols, const uint8_t *valid, const uint8_
 
 /* Adds to the gradients: d_weights (R, G), d_V (H, K), d_out_bias (K); d_start (H) of the hidden
    units before the first step. */
-INLINE void backward_some(const int lstm, const float *weights, const float *V,
+INLINE void backward_some(int lstm, const float *weights, const float *V,
                           const uint8_t *symbols, long apart, steps m, double *d_weights,
                           double *d_V, double *d_out_bias, double *d_start, int T, int K, int H,
                           int n) {
@@ -269,11 +269,13 @@ INLINE int last_step(const uint8_t *valid, int T, int n) {
     return last;
 }
 
-INLINE void train_networks(const int lstm, const float *parameters, const float *gain,
-                           const uint8_t *symbols, const uint8_t *valid,
-                           const uint8_t *deterministic, float stochastic_weight,
-                           const float *mean, float *gradients, double *losses, lanes *scratch,
-                           int S, int T, int K, int H, int B) {
+/* The losses (2, S), weighted and plain, and the gradients (S, P) of a batch: parameters (S, P),
+   gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T); mean (K), what steps that are
+   not certain learn, or null for the symbol that follows. scratch: room for steps_in. */
+void scan_train(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
+                const uint8_t *valid, const uint8_t *deterministic, float stochastic_weight,
+                const float *mean, float *gradients, double *losses, lanes *scratch, int S, int T,
+                int K, int H, int B) {
     const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
     const int P = start + (R + 1) * G + (H + 1) * K;
     float weights[R * G];
@@ -310,10 +312,12 @@ INLINE void train_networks(const int lstm, const float *parameters, const float 
     }
 }
 
-INLINE void read_networks(const int lstm, const float *parameters, const float *gain,
-                          const uint8_t *symbols, int shared, const float *start_hidden,
-                          const float *start_cell, float *logits, float *hidden, float *cell,
-                          float *gates, lanes *scratch, int S, int T, int K, int H, int B) {
+/* logits (S, T, K, B), hidden and cell (S, T, H, B) and gates (S, T, G, B) of symbols (S, B, T), or
+   (B, T) shared by all, from a start (S, H, B). */
+void scan_read(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
+               int shared, const float *start_hidden, const float *start_cell, float *logits,
+               float *hidden, float *cell, float *gates, lanes *scratch, int S, int T, int K,
+               int H, int B) {
     const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
     const int P = start + (R + 1) * G + (H + 1) * K;
     float weights[R * G];
@@ -337,30 +341,4 @@ INLINE void read_networks(const int lstm, const float *parameters, const float *
             if (lstm) put(gates + at * G + b, m.gates, T * G, B, n);
         }
     }
-}
-
-/* The losses (2, S), weighted and plain, and the gradients (S, P) of a batch: parameters (S, P),
-   gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T); mean (K), what steps that are
-   not certain learn, or null for the symbol that follows. scratch: steps_in for one of LANES. */
-void scan_train(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
-           const uint8_t *valid, const uint8_t *deterministic, float stochastic_weight,
-           const float *mean, float *gradients, double *losses, lanes *scratch, int S, int T, int K,
-           int H, int B) {
-#define TRAIN(lstm)                                                                          \
-    train_networks(lstm, parameters, gain, symbols, valid, deterministic, stochastic_weight, \
-                   mean, gradients, losses, scratch, S, T, K, H, B)
-    if (lstm) TRAIN(1);
-    else TRAIN(0);
-}
-
-/* logits (S, T, K, B), hidden and cell (S, T, H, B) and gates (S, T, G, B) of symbols (S, B, T), or
-   (B, T) shared by all, from a start (S, H, B). */
-void scan_read(int lstm, const float *parameters, const float *gain, const uint8_t *symbols, int shared,
-          const float *start_hidden, const float *start_cell, float *logits, float *hidden,
-          float *cell, float *gates, lanes *scratch, int S, int T, int K, int H, int B) {
-#define READ(lstm)                                                                            \
-    read_networks(lstm, parameters, gain, symbols, shared, start_hidden, start_cell, logits,  \
-                  hidden, cell, gates, scratch, S, T, K, H, B)
-    if (lstm) READ(1);
-    else READ(0);
 }

@@ -1,0 +1,207 @@
+"""Summary of trained networks: figures of each one, figures over all of them, and their text.
+
+content = summary(networks, evaluation, history, seconds)   # what summary.json holds
+print("\\n".join(result_lines(content)))
+"""
+
+import math
+
+import torch
+
+from anbn.analysis.failures import failures
+from anbn.evaluate import SOLVED, quantiles, true_distribution_loss, wilson
+from anbn.reach import FLOAT32_ENDS, first_failing_n, learned_counts
+from anbn.result_text import result_lines
+from anbn.trace import first_mistake, in_runs, trace
+
+__all__ = ["result_lines", "summary", "title"]
+
+MAX_FLOAT64 = 8  # networks, the best, that count in float64 as well
+LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
+CERTAIN = "solved is every certain symbol right in 99 % of 300 fresh streams"
+CHOICES = (
+    "solved is, in 99 % of 300 fresh strings, every symbol that can come more probable than every "
+    "illegal one at each step"
+)
+
+
+def title(networks):
+    """A title for the figures of all networks."""
+    model, count = networks.model, networks.model.n_networks
+    units = f"{model.n_hidden} hidden unit{'s' if model.n_hidden > 1 else ''}"
+    some = f", {count} networks" if count > 1 else ""
+    return f"{networks.language.title}, {model.kind.upper()} with {units}{some}"
+
+
+def summary(networks, evaluation, history, seconds):
+    """Everything that is printed, and the figures of every network: the content of summary.json.
+
+    networks: checkpoint.Networks. history: a list of (sequences, [loss per network], [share of
+    held-out streams right per network]), one per report. seconds: of the training.
+    """
+    model, language = networks.model, networks.language
+    n_solved, total = int(evaluation.solved.sum()), model.n_networks
+    content = {
+        "language": language.name,
+        "embedded": language.embed,
+        "length": language.length,
+        "model": model.kind,
+        "hidden": model.n_hidden,
+        "what": title(networks),
+        "parameters": sum(parameter[0].numel() for parameter in model.parameters()),
+        "hand_set": networks.hand_set,
+        "networks": total,
+        "sequences": networks.sequences,
+        "training_seconds": seconds,
+        "recipe": networks.recipe,
+        "to_criterion": to_criterion(history, total),
+        "solved": n_solved,
+        "solved_means": CHOICES if language.judges_choices else CERTAIN,
+        "success_rate": n_solved / total,
+        "success_rate_95": wilson(n_solved, total),
+        "excess_cross_entropy": levels(evaluation.excess_cross_entropy),
+        "legal_symbols": levels(evaluation.legal_accuracy),
+        "legal_throughout": int((evaluation.legal_accuracy == 1).sum()),
+        "true_distribution_loss": true_distribution_loss(language),
+        "best": {"network": evaluation.best + 1, "seed": networks.seeds[evaluation.best]},
+        "networks_best_first": _per_network(networks, evaluation, history),
+    }
+    if language.memoryless_excess is not None:
+        content["memoryless_excess"] = language.memoryless_excess
+    if evaluation.choice_accuracy is not None:
+        content["choices_right"] = levels(evaluation.choice_accuracy)
+    if evaluation.recall_accuracy is not None:
+        content["recall"] = levels(evaluation.recall_accuracy)
+    if evaluation.first_failing_n is not None:
+        content["first_failing_n"] = {
+            "tried_up_to": evaluation.n_most,
+            "quantiles": levels(evaluation.first_failing_n),
+            "largest": int(evaluation.first_failing_n.max()),
+            "never_failed": int((evaluation.first_failing_n > evaluation.n_most).sum()),
+        }
+        content["float64"] = _float64(networks, evaluation)
+        content["why"] = _why(networks, evaluation)
+    if language.multiples:
+        content["learned_counts"] = _learned_counts(model, language)
+    content["not_solved"] = failures(networks, evaluation)
+    return content
+
+
+def levels(values):
+    """The quantiles of a figure over the networks, by name: {"10%": ...}."""
+    found = quantiles(torch.as_tensor(values), LEVELS)
+    return {f"{level:.0%}": value for level, value in zip(LEVELS, found, strict=True)}
+
+
+def to_criterion(history, n_networks):
+    """After how many training sequences the networks first solved the language, and from which
+    report on they kept it, in whole reports: quantiles, None where so many never did; and how many
+    networks lost it in between. None for networks whose training is not known whole."""
+    if len(history) < 2 or history[0][0] > history[1][0] - history[0][0]:
+        return None
+    first, stays, lost = [], [], 0
+    for s in range(n_networks):
+        solved = [right[s] >= SOLVED for _, _, right in history]
+        sequences = [sequences for sequences, _, _ in history] + [math.inf]
+        last_failure = max((k for k, yes in enumerate(solved) if not yes), default=-1)
+        first.append(sequences[solved.index(True)] if any(solved) else math.inf)
+        stays.append(sequences[last_failure + 1])
+        lost += any(solved[: last_failure + 1])
+    return {
+        "tested_every": history[1][0] - history[0][0],
+        "reached": sum(map(math.isfinite, first)),
+        "quantiles": _finite(first),
+        "stays": sum(map(math.isfinite, stays)),
+        "stays_quantiles": _finite(stays),
+        "lost": lost,
+    }
+
+
+def _finite(values):
+    found = levels(torch.tensor(values, dtype=torch.float64))
+    return {level: int(n) if math.isfinite(n) else None for level, n in found.items()}
+
+
+def _per_network(networks, evaluation, history):
+    """One dict per network, the best first; first_failing_n is n_most + 1 where none failed."""
+    columns = {
+        "solved": evaluation.solved,
+        "streams_right": evaluation.stream_accuracy,
+        "certain_steps_right": evaluation.deterministic_accuracy,
+        "legal_symbols": evaluation.legal_accuracy,
+        "choices_right": evaluation.choice_accuracy,
+        "recall": evaluation.recall_accuracy,
+        "first_failing_n": evaluation.first_failing_n,
+        "excess_cross_entropy": evaluation.excess_cross_entropy,
+    }
+    columns = {name: part.tolist() for name, part in columns.items() if part is not None}
+    if history:
+        columns["loss"] = history[-1][1]
+    return [
+        {"network": s + 1, "seed": networks.seeds[s]} | {k: v[s] for k, v in columns.items()}
+        for s in evaluation.ranking
+    ]
+
+
+def _float64(networks, evaluation):
+    """The first failing n of the best networks in float64, where it differs from float32's."""
+    some = evaluation.ranking[:MAX_FLOAT64]
+    model = networks.model.select(some).double()
+    in_double = first_failing_n(model, networks.language, evaluation.n_most).tolist()
+    pairs = zip(some, evaluation.first_failing_n[some].tolist(), in_double, strict=True)
+    return {
+        "networks": len(some),
+        "float32_ends": FLOAT32_ENDS,
+        "differ": [
+            {"network": s + 1, "seed": networks.seeds[s], "float32": n, "float64": m}
+            for s, n, m in pairs
+            if n != m
+        ],
+    }
+
+
+def _learned_counts(model, language):
+    """What the networks have learned to count, letter by letter."""
+    counts = learned_counts(model, language)
+    letters = {}
+    for k, letter in enumerate(language.symbols[1:]):
+        turns = counts.slope[:, k].isfinite()
+        letters[letter] = {"per_n": language.multiples[k + 1], "turns": int(turns.sum())}
+        if turns.any():
+            for name in ("slope", "offset", "deviation"):
+                letters[letter][name] = levels(getattr(counts, name)[turns, k])
+    return {
+        "trained_to": language.length,
+        "looked_at": counts.n.tolist(),
+        "exact": int(counts.exact.sum()),
+        "constant_error": int(counts.constant_error.sum()),
+        "letters": letters,
+        "lines": [
+            {
+                letter: None
+                if counts.slope[s, k].isnan()
+                else {
+                    "slope": float(counts.slope[s, k]),
+                    "offset": float(counts.offset[s, k]),
+                    "deviation": float(counts.deviation[s, k]),
+                    "holds_to": int(counts.holds_to[s, k]),
+                }
+                for k, letter in enumerate(language.symbols[1:])
+            }
+            for s in range(model.n_networks)
+        ],
+    }
+
+
+def _why(networks, evaluation):
+    """What the best network does wrong first, in one sentence."""
+    n = int(evaluation.first_failing_n[evaluation.best])
+    if n > evaluation.n_most:
+        tried = f"{evaluation.n_most:,}"
+        return f"it predicts every certain symbol right up to n = {tried}, all that was tried"
+    strings = networks.language.strings(torch.tensor([n]))
+    mistake = first_mistake(trace(networks.model, evaluation.best, networks.language, strings))
+    if mistake is None:  # right by a rounding error
+        return f"it first fails at n = {n}"
+    read, predicted, right = mistake
+    return f"it first fails at n = {n}: after {in_runs(read)} it predicts {predicted}, not {right}"
