@@ -106,9 +106,9 @@ class Oracle:
 
     def given(self, n, letter):
         """The number of letters read in the block of `letter` when the output is another one; None
-        if it is not within 4 times as many as are right, and 32."""
+        if it is not within twice as many as are right, and ten."""
         start = self.word(n)[: self.block(n, letter)[0]]
-        most = 4 * len(self.block(n, letter)) + 32
+        most = 2 * len(self.block(n, letter)) + 10
         logits = self.read(start + letter * most)[2][len(start) :]
         others = (logits.argmax(-1) != self.letters.index(letter)).nonzero()[0]
         return others[0] + 1 if len(others) else None
@@ -302,12 +302,11 @@ def no_repeller(o):
     r"the two points make (\S+))?"
 )
 def repeller(o, kind, away, factor, product):
-    states = [o.read(o.word(n))[1][list(o.block(n, "B"))] for n in range(1, o.length + 1)]
-    states.append(o.read("A" * 5200 + "B" * 201)[1][5200:])
-    states = np.concatenate(states)
+    ns = range(1, o.length + 1)
+    states = np.concatenate([o.read(o.word(n))[1][list(o.block(n, "B"))] for n in ns])
     for point, size in fixed_points_of_b(o):
         distance = np.linalg.norm(states - point, axis=-1).min()
-        if near(factor, size) and size > 1 and abs(float(away) - distance) < 0.02 + 0.06 * distance:
+        if near(factor, size) and size > 1 and near(away, distance):
             return True
     return False
 

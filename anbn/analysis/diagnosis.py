@@ -70,7 +70,9 @@ class Diagnosis:
     language: object
     units: dict  # letter: CountingUnit; None if no unit moves
     turns: dict  # letter after A: Turn
-    given: tuple  # per letter after A a tuple: letters given for n = 1..length, None: no end
+    given: (
+        list  # per letter after A a list: how many the network gives for n = 1..length; 0: no end
+    )
     closest: tuple | None  # two numbers of letters A whose states are closest, and their distance
     rates: Rates | None  # of an SRN
     failing_pairs: tuple  # (m, n): the string of n is right from the start, but not after that of m
@@ -103,23 +105,12 @@ def diagnose(model, language, first_failing_n, n_most):
             for k, (letter, block) in enumerate(blocks.items())
             if k
         },
-        _given(model, language),
+        letters_given(model, language, torch.arange(1, language.length + 1))[0].tolist(),
         (*sorted(n + 1 for n in pair), float(apart.min())) if language.length > 1 else None,
         counting_rates(model, language) if model.kind == "srn" else None,
         *_failing_pairs(model, language),
         n_most,
         _failure(model, language, first_failing_n, units) if first_failing_n <= n_most else None,
-    )
-
-
-def _given(model, language):
-    """The letters given for n = 1..length: a tuple for each letter after A, None for no end."""
-    n = torch.arange(1, language.length + 1)
-    limit = (4 * n * torch.tensor(language.multiples[1:])[:, None] + 32).tolist()
-    rows = letters_given(model, language, n)[0].tolist()
-    return tuple(
-        tuple(got if got <= most else None for got, most in zip(*pair, strict=True))
-        for pair in zip(rows, limit, strict=True)
     )
 
 

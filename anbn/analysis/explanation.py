@@ -8,6 +8,7 @@ tests read each sentence and work out its figures anew, from the weights.
 from anbn.analysis.diagnosis import MIN_MOVE, ROUGHLY, diagnose
 from anbn.evaluate import N_STREAMS, SOLVED
 
+NO_END = "no end of"  # not turned after twice the right number and ten, see letters_given
 MAX_LISTED = 8  # numbers of letters given that are listed
 STRAIGHT = 0.02  # of a path: steps against its direction that are smaller are not counted
 
@@ -215,7 +216,7 @@ def _given(diagnosis, k, letter):
     given = diagnosis.given[k]
     each = "n" if times == 1 else f"{times}n"
     where = f"For {_n_range(length)} it gives"
-    if None not in given:
+    if 0 not in given:
         errors = {got - times * n for n, got in enumerate(given, start=1)}
         if errors == {0}:
             return f"{where} {each} letters {letter}, as it should."
@@ -224,7 +225,7 @@ def _given(diagnosis, k, letter):
             return f"{where} {each} {'+' if error > 0 else '-'} {abs(error)} letters {letter}."
         if len(set(given)) == 1 and length > 1:
             return f"{where} {_letters(given[0], letter)}, whatever n is."
-    counts = ["no end of" if got is None else f"{got}" for got in given[:MAX_LISTED]]
+    counts = [f"{got or NO_END}" for got in given[:MAX_LISTED]]
     where = f"For {_n_range(len(counts))} it gives"
     return f"{where} {', '.join(counts)} letters {letter} where {each} are right."
 
