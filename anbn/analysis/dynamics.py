@@ -130,7 +130,7 @@ def solve(map, starts, bound=1.0):
 
 def _grid(n_hidden):
     """(N, H) starting points in [-1, 1]^H; drawn with a fixed seed where a grid is too large."""
-    per_axis = {1: 201, 2: 41, 3: 15, 4: 9}.get(n_hidden)
+    per_axis = {1: 201, 2: 41, 3: 15, 4: 7}.get(n_hidden)
     if per_axis is None:
         generator = torch.Generator().manual_seed(0)
         return torch.rand(MAX_STARTS, n_hidden, generator=generator, dtype=torch.float64) * 2 - 1

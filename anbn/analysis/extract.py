@@ -113,17 +113,16 @@ def predict_labels(model, language, texts):
             inputs[b, : len(text) - 1] = language.numbers(text[:-1])
         activity = model(inputs.to(model.U.device))
         logits, states = activity.logits[0].cpu(), activity.hidden[0].cpu().double()
-        favourites = logits.argmax(-1).tolist()
-        ordered = logits.sort(-1, descending=True).values.tolist()
-        logits = logits.tolist()
+        favourites, ranks = logits.argmax(-1).tolist(), None
+        if language.judges_choices:  # how many symbols are more probable than each
+            ranks = (logits[..., None, :] > logits[..., None]).sum(-1).tolist()  # (B, T, K)
         for b, text in enumerate(chunk):
             row = []
             for t, legal in enumerate(language.legal_next(text)):
                 best = letters[favourites[b][t]]
-                if len(legal) > 1 and language.judges_choices:
-                    least = ordered[b][t][len(legal) - 1]
-                    likely = (k for k, v in zip(letters, logits[b][t], strict=True) if v >= least)
-                    row.append("".join(sorted(likely)))
+                if len(legal) > 1 and ranks:
+                    offered = (k for k, rank in enumerate(ranks[b][t]) if rank < len(legal))
+                    row.append("".join(sorted(letters[k] for k in offered)))
                 else:
                     row.append(legal if best in legal else best)
             labels.append(row)

@@ -68,29 +68,27 @@ def counting_rates(model, language):
     """
     read_a, read_b = srn_maps(model, language.symbols)[:2]
     exact = model.select(0).cpu().double()  # distances far below the states themselves matter
-    stream, activity = visited_states(exact, language)
-    hidden = activity.hidden[0].cpu()  # (B, T, H)
-    last_a = hidden[-1, language.length - 1]
+    hidden = visited_states(exact, language)[1].hidden[0]  # (N, T, H)
+    last_a, times = hidden[-1, language.length - 1], language.multiples[1]
     attractor, period, end = _attractor(read_a, last_a)
-    # a string with very many A, and the strings of the training length, as B is read
-    path = [read_b(end)]
+    near = torch.cat([row[n : n + times * n] for n, row in enumerate(hidden, start=1)])
+    path = [read_b(end)]  # of a string with very many A
     for _ in range(200):
         path.append(read_b(path[-1]))
-    near = torch.cat([hidden[(stream.valid & (stream.inputs == 1)).cpu()], torch.stack(path)])
-    repellers = [point for point in fixed_points(read_b, near) if abs(point.leading) > 1]
+    points = fixed_points(read_b, torch.cat([near, torch.stack(path)]))
+    repellers = [point for point in points if abs(point.leading) > 1]
     distances = [float((near - point.position).norm(dim=-1).min()) for point in repellers]
     repeller_distance, repeller = min(
         zip(distances, repellers, strict=True), key=lambda pair: pair[0], default=(None, None)
     )
-    measured = _measured(hidden, language.multiples[1])
     return Rates(
-        language.multiples[1],
+        times,
         attractor,
         period,
         None if attractor is None else float((last_a - attractor.position).norm()),
         repeller,
         repeller_distance,
-        *measured,
+        *_measured(hidden, times),
     )
 
 
@@ -101,12 +99,17 @@ def _attractor(map, start):
     for _ in range(25):
         for _ in range(200):
             end = map(end)
-        again = end
-        for period in range(1, MAX_PERIOD + 1):
-            again = map(again)
-            if (again - end).abs().max() < 1e-9:
-                found = solve(_times(map, period), end[None].clone())
-                return (found[0] if found else None), period, end
+        path = [end]
+        for _ in range(MAX_PERIOD):
+            path.append(map(path[-1]))
+        if min(float((again - end).abs().max()) for again in path[1:]) > 1e-9:
+            continue
+        for period in range(
+            1, MAX_PERIOD + 1
+        ):  # where a point is near, it is not on a longer cycle
+            for point in solve(_times(map, period), end[None].clone()):
+                if (point.position - end).abs().max() < 1e-6:
+                    return point, period, end
     return None, 1, end
 
 
