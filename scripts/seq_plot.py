@@ -107,7 +107,7 @@ def main(argv=None):
     from anbn.checkpoint import load
     from anbn.evaluate import evaluate
     from anbn.plots import traces
-    from anbn.results import verdict, verdict_lines
+    from anbn.results import verdict
     from anbn.trace import rows, trace
     from common.run_folder import RunFolder
 
@@ -131,7 +131,7 @@ def main(argv=None):
         evaluation = evaluate(one.model, language, held_out(args.seed))
         strings = language.fresh(args.num_plot, held_out(args.seed, 1))
         traced = trace(one.model, 0, language, strings)
-        found = verdict(one, evaluation)
+        found, verdict_lines = verdict(one, evaluation)
         analysis = analyse(one.model, language, traced, evaluation, title)
         figures = traces.figures(traced, title, one.model) | analysis.figures
     folder.save_csv("trace.csv", rows(traced))
@@ -139,10 +139,10 @@ def main(argv=None):
         folder.save_figure(figure, name)
     for name, text in analysis.files.items():
         folder.save_text(name, text)
-    about = {"plot_of": str(path), "what": what, "network": best + 1}
-    folder.save_json("summary.json", about | found | analysis.content)
+    about = {"plot_of": str(path), "what": what} | found | {"network": best + 1}
+    folder.save_json("summary.json", about | analysis.content)
     lines = [f"{what}, from {path} after {one.sequences / 1000:g} thousand sequences"]
-    lines += [*verdict_lines(found), ""]
+    lines += [*verdict_lines, ""]
     if not args.quiet:
         lines += sum(([*traced.lines(b), ""] for b in range(len(traced.hidden))), [])
     print("\n".join([*lines, *analysis.lines, f"Run folder: {folder}"]))

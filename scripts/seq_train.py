@@ -124,6 +124,7 @@ def main(argv=None):
     import torch
 
     from anbn import results
+    from anbn.analysis.rates import rates_by_success, rates_lines
     from anbn.compiled import code_in_use
     from anbn.evaluate import evaluate
     from anbn.networks import merged, unpack, untrained
@@ -146,7 +147,7 @@ def main(argv=None):
         networks = networks.select(slice(part.start, part.stop))
     else:
         networks = untrained(*plan[:3], [args.seed + s for s in part], plan[3])
-    if args.rates and (networks.model.kind != "srn" or networks.model.n_symbols != 2):
+    if args.rates and (networks.model.kind != "srn" or len(networks.language.multiples) != 2):
         raise BadInput("--rates are those of an SRN on a language of two letters, such as anbn")
     networks.model.to(device)
     code = code_in_use(networks.model)
@@ -178,8 +179,8 @@ def main(argv=None):
         content = results.summary(networks, evaluation, networks.history, seconds) | {"code": code}
         lines = results.result_lines(content)
         if args.rates:
-            content["rates"] = results.rates_by_success(networks, evaluation)
-            lines += results.rates_lines(content["rates"], networks.language)
+            content["rates"] = rates_by_success(networks, evaluation)
+            lines += rates_lines(content["rates"], networks.language.multiples[1])
         strings = networks.language.fresh(N_TRACED, held_out(args.seed, 1))
         traced = trace(networks.model, evaluation.best, networks.language, strings)
         save_results(networks, evaluation, content, traced, folder)
