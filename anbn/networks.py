@@ -239,18 +239,15 @@ def _unpack_training(stored, state, networks):
     recipe, networks.recipe = Recipe(**stored), stored
     if state is None and not networks.sequences:
         return
-    weights = networks.model.flat()
-    fresh = OPTIMIZERS[recipe.optimizer](weights, recipe.momentum, recipe.second_moment).state
-    sound = isinstance(state, dict) and state.keys() == fresh.keys()
-    for name, value in fresh.items():
-        found = state[name] if sound else None
-        sound = isinstance(found, torch.Tensor) and found.shape == value.shape
-        sound = sound and found.dtype == value.dtype and bool(found.isfinite().all())
-    if not sound or int(state["step"]) * recipe.batch_size != networks.sequences:
+    kind, weights = OPTIMIZERS[recipe.optimizer], networks.model.flat()
+    try:
+        kind(weights, recipe.momentum, recipe.second_moment).load(state)
+        if int(state["step"]) * recipe.batch_size != networks.sequences:
+            raise ValueError(f"it is not that after {networks.sequences} sequences")
+    except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"its optimizer's state is not that of {recipe.optimizer} after {networks.sequences} "
-            "sequences of these networks"
-        )
+            f"its optimizer is not {recipe.optimizer} of these networks: {error}"
+        ) from None
     networks.optimizer = state
 
 
