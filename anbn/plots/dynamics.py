@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from matplotlib.lines import Line2D
 
-from anbn.analysis.dynamics import fixed_points, srn_maps, visited_states
+from anbn.analysis.dynamics import all_fixed_points, srn_maps, visited_states
 from anbn.models import ModelError
 from anbn.plots.style import COLOURS, FONT, PAPER, Figure, along, drawn, name_regions, place_labels
 
@@ -85,14 +85,15 @@ def _showing(plane, hidden, points):
 
 
 @drawn
-def phase_portraits(model, language, title, longest=None):
+def phase_portraits(model, language, title, points=None):
     """A panel per symbol for an SRN (S = 1) with two or more hidden units: where the symbol's map
     leads (arrows), its fixed points with their eigenvalues, the steps of strings with several n,
-    and the output's boundaries. Raises ModelError for one hidden unit, an LSTM, or S > 1."""
+    and the output's boundaries. points: all_fixed_points, where they are there already. Raises
+    ModelError for one hidden unit, an LSTM, or S > 1."""
     if model.n_hidden < 2:
         raise ModelError("a phase portrait needs a plane: the network has one hidden unit")
     maps = srn_maps(model, language.symbols)
-    stream, activity = visited_states(model, language, longest)
+    stream, activity = visited_states(model, language)
     hidden = activity.hidden[0].detach().cpu().double()  # (B, T, H)
     start = model.start(1).hidden[0].detach().cpu().double()  # (1, H)
     before = torch.cat([start[None].expand(len(hidden), -1, -1), hidden[:, :-1]], 1)
@@ -101,7 +102,7 @@ def phase_portraits(model, language, title, longest=None):
     if language.numbered:  # the string and the first symbol of the next one
         last = torch.tensor([len(language.word(n)) for n in range(1, len(hidden) + 1)])
         shown = torch.arange(valid.shape[1]) <= last[:, None]
-    points = [fixed_points(map, hidden[valid]) for map in maps]
+    points = all_fixed_points(model, language) if points is None else points
     states = torch.cat([start, hidden[valid]])
     plane = _showing(plane_of(states), states, sum(points, []))
     across = 2 if len(maps) in (2, 4) else 3
@@ -199,8 +200,7 @@ def number_text(value):
     value = complex(value)
     # adding 0 turns the -0.0 of a small negative number into 0.0
     real, imaginary = round(value.real, 2) + 0.0, round(value.imag, 2) + 0.0
-    text = f"{real:.2f}{imaginary:+.2f}i" if imaginary else f"{real:.2f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return f"{real:.2f}{imaginary:+.2f}i" if imaginary else f"{real:.2f}"
 
 
 def _key(figure, kinds, rows, language):

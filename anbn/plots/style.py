@@ -60,20 +60,6 @@ class Figure(matplotlib.figure.Figure):
             super().draw(renderer)
 
 
-def network_title(language, model, network=None, n_networks=1, sequences=None, file=None):
-    """The title of a figure of one network: what it is, and on a second line which one.
-
-    network: its number from 1; sequences: training sequences it has seen; file: its checkpoint.
-    """
-    units = f"{model.n_hidden} hidden unit{'s' if model.n_hidden > 1 else ''}"
-    which = [f"network {network} of {n_networks}"] if network and n_networks > 1 else []
-    which += [f"after {sequences:,} sequences"] if sequences else []
-    which += [str(file)] if file else []
-    return "\n".join(
-        [f"{language.title}, {model.kind.upper()} with {units}", ", ".join(which)]
-    ).strip()
-
-
 def place_labels(ax, labels, obstacles=(), **style):
     """Write labels beside points, clear of each other, of the points and of the `obstacles` (N, 2),
     with a line to the point where that is not near. labels: (text, (x, y)) in data coordinates.

@@ -227,3 +227,13 @@ def mark_what_came(ax, probability, came):
     heights = probability.gather(-1, came[:, None])[:, 0]
     ring = {"facecolors": "none", "edgecolors": "black", "s": 42, "lw": 0.8, "zorder": 5}
     ax.scatter(range(len(came)), heights, label="what came", **ring)
+
+
+def figures(trace, title, model):
+    """{file name: Figure} of a trace of `model`, which holds that network alone."""
+    read_out = (model.V[0].detach().cpu(), model.out_bias[0].detach().cpu())
+    longest = max(range(len(trace.hidden)), key=trace.n_steps)
+    made = {"hidden_pairs.png": hidden_pairs(trace, title, read_out)}
+    if model.n_hidden == 3:
+        made["hidden_3d.png"] = hidden_3d(trace, title)
+    return made | {"over_time.png": over_time(trace, title, longest)}

@@ -62,3 +62,19 @@ def reach(first_failing_n, n_most, trained_to, title):
     ax.grid(alpha=0.3, which="both")
     ax.legend(fontsize=FONT)
     return figure
+
+
+def figures(networks, evaluation, true_loss):
+    """{file name: Figure} of a run: how the networks learned, and how far they count.
+
+    networks: anbn.networks.Networks. true_loss: as in `learning`.
+    """
+    made, failing = {}, evaluation.first_failing_n
+    if networks.history:
+        sequences, loss, *_ = zip(*networks.history, strict=True)
+        figure = learning(sequences, loss, evaluation.solved, true_loss, networks.title)
+        made["learning.png"] = figure
+    if failing is not None and networks.model.n_networks > 1:
+        length = networks.language.length
+        made["reach.png"] = reach(failing, evaluation.n_most, length, networks.title)
+    return made
