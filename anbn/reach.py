@@ -106,7 +106,7 @@ class LearnedCounts:
     language: object
     n: torch.Tensor  # (N,) int64, ascending
     given: torch.Tensor  # (S, L, N) int64: letters given; 0 where it never turns
-    slope: torch.Tensor  # (S, L) float64, of the least-squares line through n up to the length
+    slope: torch.Tensor  # (S, L) float64, of the line through n up to the training length
     offset: torch.Tensor  # (S, L) letters
     deviation: torch.Tensor  # (S, L) the largest distance of `given` from the line, in letters
     holds_to: torch.Tensor  # (S, L) int64: up to which of `n` it lies within one letter of the line
@@ -114,12 +114,15 @@ class LearnedCounts:
     @property
     def error(self):
         """(S, L) int64: letters given more than the language has, where these are the same number
-        at every n up to the training length; NEVER_CONSTANT where they are not."""
+        at every n up to the training length (as far as at least one letter is given);
+        NEVER_CONSTANT where they are not."""
         trained = self.n <= self.language.length
-        right = torch.tensor(self.language.multiples[1:])[:, None] * self.n
-        more = (self.given - right)[..., trained]
-        constant = (more == more[..., :1]).all(-1) & (self.given[..., trained] > 0).all(-1)
-        return torch.where(constant, more[..., 0], NEVER_CONSTANT)
+        right = torch.tensor(self.language.multiples[1:])[:, None] * self.n[trained]  # (L, N)
+        given = self.given[..., trained]
+        error = given[..., -1] - right[..., -1]
+        same = (given == (right + error[..., None]).clamp(min=1)).all(-1)
+        counts = ((given > 1).sum(-1) > 1) | (error == 0)  # or they are always one letter
+        return torch.where(same & counts, error, NEVER_CONSTANT)
 
     @property
     def exact(self):
@@ -168,19 +171,29 @@ def _given(model, language, n):
 
 
 def learned_counts(model, language, n_values=None):
-    """The LearnedCounts of every network on a counting language. n_values: default 1, 2, ... up
-    to the training length, and 2, 4, 8, 16 times it."""
+    """The LearnedCounts of every network on a counting language.
+
+    The line is that of least squares through n = 1, 2, ... up to the training length, those n left
+    out where one letter is given: it is the least there can be. n_values: by default these n, and
+    2, 4, 8, 16 times the training length, where the line may still hold.
+    """
     longest = language.length
     beyond = [longest * times for times in (2, 4, 8, 16)]
     n = torch.as_tensor([*range(1, longest + 1), *beyond] if n_values is None else n_values)
     given = letters_given(model, language, n)
     trained = n <= longest
     x, y = n[trained].double(), given[..., trained].double()  # (N,), (S, L, N)
-    y = y.masked_fill(y == 0, torch.nan)
-    spread = (x - x.mean()).square().sum()
-    slope = ((x - x.mean()) * y).sum(-1) / spread if spread else y[..., 0] / x[0]
-    offset = y.mean(-1) - slope * x.mean()
-    distance = (given - slope[..., None] * n - offset[..., None]).abs()  # (S, L, N)
+    # One letter is the least that can be given, whatever was counted: not a point of the line.
+    used = y > 1
+    used = torch.where(used.sum(-1, keepdim=True) > 1, used, True).double()
+    mean_x, mean_y = ((part * used).sum(-1) / used.sum(-1) for part in (x, y))  # (S, L)
+    to_x = (x - mean_x[..., None]) * used
+    spread = to_x.square().sum(-1)
+    slope = torch.where(spread > 0, (to_x * y).sum(-1) / spread, mean_y / mean_x)
+    slope = slope.where((y > 0).all(-1), torch.nan)
+    offset = mean_y - slope * mean_x
+    line = (slope[..., None] * n + offset[..., None]).clamp(min=1)  # (S, L, N)
+    distance = (given - line).abs()
     within = ((distance < 1) & (given > 0)).cumprod(-1).sum(-1)  # so many of n, from the first
     holds_to = torch.where(within > 0, n[(within - 1).clamp(min=0)], 0)
     deviation = distance[..., trained].amax(-1)

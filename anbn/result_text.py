@@ -3,6 +3,7 @@
 from anbn.analysis.failures import failure_lines
 
 MAX_LISTED = 20  # networks with a line of their own
+SHOWN = ("10%", "50%", "90%")  # quantiles of the learned counts
 COLUMNS = {  # heading and format of each figure in the table of networks
     "seed": ("seed", "d"),
     "solved": ("solved", ""),
@@ -89,19 +90,17 @@ def _count_lines(content):
     if counts := content.get("learned_counts"):
         trained = counts["trained_to"]
         lines.append(
-            f"Learned counts, lines through n = 1 to {trained}: {counts['exact']} networks exact, "
-            f"{counts['constant_error']} exact but for a constant error"
+            f"Learned counts, n = 1 to {trained}: {counts['exact']} networks count exactly, "
+            f"{counts['constant_error']} with a constant error"
         )
+        lines.append("    letters given = slope n + offset; 10 %, 50 %, 90 % of the networks:")
         for letter, row in counts["letters"].items():
-            if row["turns"]:
-                middle = {k: row[k]["50%"] for k in ("slope", "offset", "deviation")}
-                lines.append(
-                    f"    letters {letter} = {middle['slope']:.3f} n {middle['offset']:+.2f}, at "
-                    f"most {middle['deviation']:.2f} off (medians of the {row['turns']} that turn; "
-                    f"exact: {row['per_n']} n)"
-                )
-            else:
-                lines.append(f"    letters {letter}: no network turns")
+            shown = ", ".join(
+                f"{name} {' '.join(format(row[name][level], form) for level in SHOWN)}"
+                for name, form in (("slope", ".3f"), ("offset", "+.2f"), ("deviation", ".2f"))
+                if name in row
+            )
+            lines.append(f"    {letter} (exact: {row['per_n']} n), {row['turns']} turn: {shown}")
     for row in content.get("float64", {}).get("differ", []):
         tried = content["first_failing_n"]["tried_up_to"]
         lines.append(

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import torch
 
 from anbn.analysis.dynamics import FixedPoint, Map, fixed_points, solve, srn_maps, visited_states
+from anbn.evaluate import quantiles
 
+LEVELS = (0.1, 0.5, 0.9)
 MAX_PERIOD = 4  # longest cycle that is looked for where reading A ends
 LOST = 1e-12  # a smaller distance between two states is rounding
 
@@ -144,3 +146,59 @@ def _measured(hidden, multiple):
     grown = torch.stack(last).log().sum() - gaps.log().sum()
     steps = multiple * longest * (longest - 1) / 2
     return float((gaps[-1] / gaps[0]) ** (1 / (longest - 2))), math.exp(grown / steps)
+
+
+def rates_by_success(networks, evaluation):
+    """Rates of the SRNs that solved the language, and of the rest: {"solved": {...}, "not_solved":
+    {...}}, each with quantiles of the first failing n, of the product of the eigenvalues
+    |lambda mu^m| where a network has both fixed points (`with_both`), and of the same product
+    measured on its states."""
+    every = [
+        counting_rates(networks.model.select(s), networks.language)
+        for s in range(networks.model.n_networks)
+    ]
+    firsts, solved_or_not = evaluation.first_failing_n.tolist(), evaluation.solved.tolist()
+    rows = list(zip(every, firsts, solved_or_not, strict=True))
+    return {
+        name: _group([(rates, n) for rates, n, s in rows if s == solved])
+        for name, solved in (("solved", True), ("not_solved", False))
+    }
+
+
+def _group(rows):
+    products = [rates.product for rates, _ in rows if rates.product is not None]
+    measured = [rates.measured_product for rates, _ in rows if rates.measured_product is not None]
+    return {
+        "networks": len(rows),
+        "first_failing_n": _levels([n for _, n in rows]),
+        "with_both": len(products),
+        "eigenvalue_product": _levels(products),
+        "measured_product": _levels(measured),
+    }
+
+
+def _levels(values):
+    found = quantiles(torch.tensor(values), LEVELS) if values else []
+    return {f"{q:.0%}": value for q, value in zip(LEVELS, found, strict=True)} if found else None
+
+
+def rates_lines(content, multiple):
+    """What `rates_by_success` found, as lines of text."""
+    power = "" if multiple == 1 else f"^{multiple}"
+    lines = [
+        "",
+        "Contraction under A times expansion under B, 10 %, 50 % and 90 % of the networks:",
+    ]
+    for name, group in content.items():
+        if not group["networks"]:
+            continue
+        eigenvalues, measured = (
+            "none" if part is None else ", ".join(f"{value:.2f}" for value in part.values())
+            for part in (group["eigenvalue_product"], group["measured_product"])
+        )
+        lines.append(
+            f"    {name.replace('_', ' ')}, {group['networks']} networks: measured on the states "
+            f"{measured}; |lambda mu{power}| at the fixed points {eigenvalues} "
+            f"({group['with_both']} have both)"
+        )
+    return lines
