@@ -11,12 +11,15 @@ def explain(model, language, n_most=1000):
     """
     import torch
 
+    from anbn.analysis.diagnosis import diagnose
     from anbn.analysis.dynamics import one_network
-    from anbn.analysis.explanation import explanation
+    from anbn.analysis.explanation import counting, machine, verdict
     from anbn.analysis.extract import studies
     from anbn.evaluate import evaluate
 
     one_network(model)
-    generator = torch.Generator().manual_seed(0)
-    evaluation = evaluate(model, language, generator, n_most=n_most)
-    return explanation(model, language, evaluation, studies(model, language))
+    evaluation = evaluate(model, language, torch.Generator().manual_seed(0), n_most=n_most)
+    lines = verdict(evaluation, language)
+    if language.multiples and evaluation.first_failing_n is not None:
+        lines += counting(diagnose(model, language, int(evaluation.first_failing_n[0]), n_most))
+    return lines + machine(studies(model, language), language)

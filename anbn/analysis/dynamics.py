@@ -159,9 +159,16 @@ def _newton(map, x):
     return x
 
 
-def visited_states(model, language, longest=None):
+def visited_states(model, language):
     """What a network does on the language's `probe` strings: (Stream (B,), Activity with S = 1)."""
     one_network(model)
-    stream = language.probe(longest).to(model.U.device)
+    stream = language.probe().to(model.U.device)
     with torch.no_grad():
         return stream, model(stream.inputs)
+
+
+def all_fixed_points(model, language):
+    """The fixed points of each symbol's map: a list of lists of FixedPoint, in symbol order."""
+    stream, activity = visited_states(model, language)
+    visited = activity.hidden[0][stream.valid]
+    return [fixed_points(map, visited) for map in srn_maps(model, language.symbols)]

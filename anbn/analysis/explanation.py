@@ -5,22 +5,12 @@ Every sentence states figures and has a condition; where nothing can be said, no
 tests read each sentence and work out its figures anew, from the weights.
 """
 
-from anbn.analysis.diagnosis import MIN_MOVE, ROUGHLY, diagnose
+from anbn.analysis.diagnosis import MIN_MOVE, ROUGHLY
 from anbn.evaluate import N_STREAMS, SOLVED
 
 NO_END = "no end of"  # not turned after twice the right number and ten, see letters_given
 MAX_LISTED = 8  # numbers of letters given that are listed
 STRAIGHT = 0.02  # of a path: steps against its direction that are smaller are not counted
-
-
-def explanation(model, language, evaluation, studies):
-    """Sentences on one network (S = 1), a list of str. evaluation: evaluate's, S = 1; studies:
-    extract.studies."""
-    lines = verdict(evaluation, language)
-    if language.multiples and evaluation.first_failing_n is not None:
-        first, most = int(evaluation.first_failing_n[0]), evaluation.n_most
-        lines += counting(diagnose(model, language, first, most))
-    return lines + machine(studies, language)
 
 
 def verdict(evaluation, language):
@@ -33,7 +23,7 @@ def verdict(evaluation, language):
     lines = [f"{'Solved' if evaluation.solved[0] else 'Not solved'}: {text}{needed}."]
     if evaluation.recall_accuracy is not None:
         recalled = float(evaluation.recall_accuracy[0])
-        lines.append(f"The outer T or P is recalled in {_share(recalled)} of them.")
+        lines.append(f"The outer T or P is recalled in {share(recalled)} of them.")
     if evaluation.first_failing_n is not None:
         first, most = int(evaluation.first_failing_n[0]), evaluation.n_most
         lines.append(
@@ -274,9 +264,9 @@ def machine(studies, language):
     first, second = (measure.format(study.machine.longest) for study in studies)
     lines = [
         f"As a finite-state machine it has {_states(near)} on {first}, which agree with the "
-        f"network at {_share(near.with_network)} and with the language at "
-        f"{_share(near.with_language)} of the steps of fresh strings; on {second} it has "
-        f"{far.machine.n_states} ({_share(far.with_network)}, {_share(far.with_language)})."
+        f"network at {share(near.with_network)} and with the language at "
+        f"{share(near.with_language)} of the steps of fresh strings; on {second} it has "
+        f"{far.machine.n_states} ({share(far.with_network)}, {share(far.with_language)})."
     ]
     right = near.with_language == far.with_language == 1
     if language.numbered and right and far.machine.n_states > near.machine.n_states:
@@ -297,7 +287,7 @@ def _states(study):
     return f"{n} state" + "s" * (n != 1)
 
 
-def _share(value):
+def share(value):
     """A share in per cent; 100 % only if it is all."""
     return f"{min(100 * value, 99.99 if value < 1 else 100):.4g} %"
 
