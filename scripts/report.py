@@ -32,7 +32,7 @@ def parse_args(argv=None):
     parser.add_argument("--only", choices=PART_NAMES, help="measure this part alone")
     parser.add_argument("--quick", action="store_true", help="fewer networks, results/quick")
     parser.add_argument(
-        "--data_dir", default="data", help="real characters for Part 1, if they lie there"
+        "--data_dir", metavar="DIR", help="real characters for Part 1 (default: see kuzu_main.py)"
     )
     parser.add_argument("--out", metavar="DIR", help="where to write (default: results/reference)")
     parser.add_argument("--text_only", action="store_true", help="measure nothing, write the text")
@@ -53,7 +53,7 @@ def main(argv=None):
     for part in [args.only] if args.only else everything:
         if not args.text_only:
             sections[part].measure(Measured(out, part, args.quick), args.data_dir)
-    texts = ["# Report\n\n" + INTRODUCTION]
+    texts = [(Path(__file__).parent / "reporting" / "report.md").read_text(encoding="utf-8")]
     fragments = {}
     for part, section in sections.items():
         measured = Measured(out, part, args.quick)
@@ -69,31 +69,6 @@ def main(argv=None):
             content = replace_between_markers(content, part, fragment)
         write_whole(readme, content)
     print(f"{out / 'report.md'} written after {time.perf_counter() - start:.0f} s")
-
-
-INTRODUCTION = """Written by `python scripts/report.py` from the files beside it: every figure was
-measured by the command named with it; what was not is marked as notes. "Source" is the coursework
-report these experiments come from. Success rates carry 95 % Wilson intervals. Times are wall-clock
-seconds of the whole command, start-up and figures included, with another experiment of Part 2 or 3
-running beside it.
-
-The questions of the source report and where they are answered:
-
-| question | section |
-| --- | --- |
-| accuracy, confusion matrix, parameters of NetLin, NetFull, NetConv | Part 1 |
-| how the three compare, and why | Part 1, accuracy and parameters |
-| which characters are confused most, and what they look like | Part 1, mixed up most |
-| final weights and hidden units of a trained perceptron | Part 2, final weights |
-| a step network by hand: diagram, dividing lines, activations | Part 2, the hand-set network |
-| the same weights scaled for sigmoid units, and trained on | Part 2, scaled by 10 |
-| the hidden-unit plot of an SRN on a^n b^n with its states | Part 3, SRN with two hidden units |
-| the equivalent finite-state machine | Part 3, the equivalent machine |
-| how the network keeps count and predicts | Part 3, how the network keeps count |
-| the same for a^n b^n c^n | Part 3, SRN with three hidden units |
-| hidden units and cells of an LSTM on a^n b^2n c^3n | Part 3, LSTM with three hidden units |
-| how its gates behave in each stage | Part 3, how the gates behave |
-"""
 
 
 if __name__ == "__main__":
