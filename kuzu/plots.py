@@ -10,6 +10,7 @@ import torch
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .confusion import most_confused
 from .kana import KANA, ROMAJI
@@ -50,7 +51,8 @@ def figures(networks, data):
     """(file name, figure) for checkpoint.Networks of one kind with their `test`. What shows a
     single network shows the first."""
     first = networks[0]
-    name = f"Net{first.net.capitalize()}, {first.recipe.name} recipe, {first.epoch} epochs"
+    epochs = "1 epoch" if first.epoch == 1 else f"{first.epoch} epochs"
+    name = f"Net{first.net.capitalize()}, {first.recipe.name} recipe, {epochs}"
     one = f"{name}, seed {first.seed}\n{data.title}"
     every = one if len(networks) == 1 else f"{name}, {len(networks)} networks\n{data.title}"
     confusion = sum(network.test.confusion for network in networks)
@@ -131,7 +133,7 @@ def learning_curves(histories, title):
                 )
         axes.set_xlabel("epoch")
         axes.set_ylabel("mean loss (nats)" if what == "loss" else "accuracy (%)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend()
     figure.suptitle(title, fontsize=10)

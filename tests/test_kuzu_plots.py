@@ -50,7 +50,7 @@ def test_the_figures_of_each_network(data):
         for figure in drawn.values():
             texts = [t.get_text() for t in figure.findobj(matplotlib.text.Text)]
             assert any(data.title in text for text in texts)
-            assert any("1 epochs, seed 0" in text for text in texts)
+            assert any("1 epoch, seed 0" in text for text in texts)
 
 
 def test_without_the_font_romaji_alone(data, without_font):
