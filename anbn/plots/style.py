@@ -98,14 +98,18 @@ def place_labels(ax, labels, obstacles=(), **style):
         taken = np.vstack([taken, [*best, *half, 20]])
 
 
-def name_regions(ax, region, names, obstacles=(), **style):
-    """Write the name of each region where there is most room. region: a function of points (N, 2)
-    in data coordinates, giving their regions' numbers (N,); obstacles (N, 2): what to keep clear
-    of. A region with no room for it stays without a name.
+def draw_regions(ax, region, names, obstacles=(), **style):
+    """Outline the regions of a plane, and write the name of each where there is most room for it;
+    a region with no room stays without. region: a function of points (N, 2) in data coordinates
+    that gives their regions' numbers (N,); obstacles (N, 2): what to keep clear of.
 
     Returns points under the names, as further obstacles.
     """
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
+    x, y = np.linspace(low, high, 300).T
+    exact = region(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)).reshape(300, 300)
+    for k in np.unique(exact)[1:]:
+        ax.contour(x, y, exact == k, levels=[0.5], colors="black", linewidths=0.9)
     unit = np.stack(np.meshgrid(*[np.linspace(0, 1, GRID)] * 2), -1).reshape(-1, 2)
     here = region(low + unit * (high - low))
     used = np.zeros((0, 2)) if not len(obstacles) else (np.asarray(obstacles) - low) / (high - low)
