@@ -73,15 +73,15 @@ def place_labels(ax, labels, obstacles=(), **style):
     if len(obstacles):
         taken += [(x, y, 1, 1, 1) for x, y in ax.transData.transform(np.asarray(obstacles))]
     taken = np.array(taken).reshape(-1, 5)
-    angles = np.pi * np.array([0.25, 0.75, -0.25, -0.75, 0.5, -0.5, 0, 1, 0.12, 0.88, -0.12, -0.88])
+    ways = [(1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)]
+    ways += [(a, b / 2) for a, b in ways[:4]] + [(a / 2, b) for a, b in ways[:4]]
     for (text, _), (x, y) in zip(labels, points, strict=True):
         note = ax.text(0, 0, text, ha="center", va="center", zorder=7, **style)
         size = note.get_window_extent(renderer)
         half = np.array([size.width / 2 + 2 * scale, size.height / 2 + 2 * scale])
         best, least = None, np.inf
         for distance in np.array([0, 8, 18, 30, 45, 60]) * scale:
-            for angle in angles:
-                way = np.array([np.cos(angle), np.sin(angle)])
+            for way in np.array(ways):
                 at = np.array([x, y]) + way * (half + 5 * scale + distance)
                 inside = (at - half > box.min).all() and (at + half < box.max).all()
                 over = (abs(taken[:, :2] - at) < taken[:, 2:4] + half).all(-1) @ taken[:, 4]
@@ -92,7 +92,7 @@ def place_labels(ax, labels, obstacles=(), **style):
                 break
         note.set_position(ax.transData.inverted().transform(best))
         note.set_in_layout(False)
-        if np.hypot(*((best - (x, y)) / (half + 6 * scale))) > 1.7:
+        if np.hypot(*((best - (x, y)) / (half + 6 * scale))) > 2:
             ends = ax.transData.inverted().transform([(x, y), best])
             ax.plot(*ends.T, color="0.5", lw=0.6, zorder=6.5)
         taken = np.vstack([taken, [*best, *half, 20]])
