@@ -15,6 +15,7 @@ that nobody else can write, and only content that fits its checksum, are loaded;
 into a private folder. Whatever is loaded must first agree with the plain recurrence on a batch.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -69,14 +70,13 @@ class Library:
         widths = [model.n_symbols, model.n_hidden]
         if model.kind == "lstm":
             widths += [model.n_hidden, 4 * model.n_hidden]
-        out = [torch.empty(model.n_networks, n_steps, width, n_batch) for width in widths]
+        out = [torch.empty(model.n_networks, n_batch, n_steps, width) for width in widths]
         out += [None] * (4 - len(out))
-        # (S, H, B); that of an SRN's cell is not read
-        starts = [None if part is None else part.mT.contiguous() for part in start[:2]]
+        starts = [None if part is None else part.contiguous() for part in start[:2]]
         shared = inputs.dim() == 2
         arguments = (inputs.to(torch.uint8).contiguous(), shared, *starts, *out)
         self._call(self._read, model, gain, arguments, n_steps, n_batch)
-        return [None if part is None else part.permute(0, 3, 1, 2) for part in out]
+        return out
 
     def train(self, model, batch, stochastic_weight, mean, gain):
         """loss.loss_and_gradients."""
@@ -108,10 +108,10 @@ class Library:
 @functools.cache
 def load():
     """The Library, or None where it cannot be had."""
-    compiler = shlex.split(os.environ.get("CC", "")) or list(filter(shutil.which, COMPILERS))[:1]
-    if not compiler or not shutil.which(compiler[0]):
-        return None
     try:
+        compiler = shlex.split(os.environ.get("CC", "")) or [*filter(shutil.which, COMPILERS)][:1]
+        if not compiler or not shutil.which(compiler[0]):
+            return None
         folder = cache_folder()
         made_by = f"{compiler} {OPTIONS} {platform.platform()} {_processor()}"
         key = hashlib.sha256(SOURCE.read_bytes() + made_by.encode()).hexdigest()[:16]
@@ -166,8 +166,8 @@ def _built(compiler, folder, key):
         quiet = {"stdin": subprocess.DEVNULL, "capture_output": True}
         subprocess.run(line, check=True, timeout=TIMEOUT_S, **quiet)
         made.chmod(0o700)
-        if keep:
-            made = made.replace(folder / _name(key, made.read_bytes()))
+        with contextlib.suppress(OSError):
+            made = made.replace(folder / _name(key, made.read_bytes())) if keep else made
         return Library(made)  # which stays loaded when a private folder goes
 
 

@@ -29,9 +29,14 @@ class Optimizer:
 
     def load(self, state):
         """Go on from a stored state. Raises ValueError if it is that of another optimizer."""
-        ours, theirs = ({k: v.shape for k, v in each.items()} for each in (self.state, state))
+        ours, theirs = (
+            {name: (value.shape, value.dtype) for name, value in each.items()}
+            for each in (self.state, state)
+        )
         if ours != theirs:
             raise ValueError("the stored state is that of another optimizer, or of other networks")
+        if not all(value.isfinite().all() for value in state.values()):
+            raise ValueError("the stored state of the optimizer is not finite")
         for name, value in self.state.items():
             value.copy_(state[name])
 

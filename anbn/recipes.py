@@ -20,7 +20,7 @@ TINY, HUGE = 1e-300, 1e300  # what is above 0, and finite
 LIMITS = {  # setting: what it is, the least and the largest it may be, and in words
     "n_sequences": (int, 1, 10**15, "a whole number from 1 to 10^15"),
     "batch_size": (int, 1, 10**15, "a whole number from 1 to 10^15"),
-    "learning_rate": (Real, TINY, HUGE, "a number above 0"),
+    "learning_rate": (Real, TINY, 1e30, "a number above 0, at most 10^30"),
     "warm_up": (Real, 0, 1, "a number from 0 to 1"),
     "momentum": (Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
     "second_moment": (Real, 0, 1 - 1e-6, "a number from 0 to below 1"),

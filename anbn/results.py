@@ -8,13 +8,15 @@ import math
 
 import torch
 
+from anbn.analysis.explanation import verdict as verdict_lines
 from anbn.analysis.failures import failures
-from anbn.evaluate import SOLVED, quantiles, true_distribution_loss, wilson
+from anbn.evaluate import SOLVED, coursework_loss, quantiles, true_distribution_loss, wilson
 from anbn.reach import FLOAT32_ENDS, first_failing_n, learned_counts
 from anbn.result_text import result_lines
 from anbn.trace import first_mistake, in_runs, trace
+from anbn.train import N_REPORT, held_out_streams
 
-__all__ = ["result_lines", "summary", "title"]
+__all__ = ["report_lines", "result_lines", "summary", "verdict"]
 
 MAX_FLOAT64 = 8  # networks, the best, that count in float64 as well
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -25,19 +27,10 @@ CHOICES = (
 )
 
 
-def title(networks):
-    """A title for the figures of all networks."""
-    model, count = networks.model, networks.model.n_networks
-    units = f"{model.n_hidden} hidden unit{'s' if model.n_hidden > 1 else ''}"
-    some = f", {count} networks" if count > 1 else ""
-    return f"{networks.language.title}, {model.kind.upper()} with {units}{some}"
-
-
 def summary(networks, evaluation, history, seconds):
     """Everything that is printed, and the figures of every network: the content of summary.json.
 
-    networks: checkpoint.Networks. history: a list of (sequences, [loss per network], [share of
-    held-out streams right per network]), one per report. seconds: of the training.
+    networks: anbn.networks.Networks. history: its Reports. seconds: of the training.
     """
     model, language = networks.model, networks.language
     n_solved, total = int(evaluation.solved.sum()), model.n_networks
@@ -47,7 +40,7 @@ def summary(networks, evaluation, history, seconds):
         "length": language.length,
         "model": model.kind,
         "hidden": model.n_hidden,
-        "what": title(networks),
+        "what": networks.title,
         "parameters": sum(parameter[0].numel() for parameter in model.parameters()),
         "hand_set": networks.hand_set,
         "networks": total,
@@ -87,6 +80,32 @@ def summary(networks, evaluation, history, seconds):
     return content
 
 
+def verdict(networks, evaluation):
+    """How good one network is (S = 1): (figures, lines of text)."""
+    (figures,) = _per_network(networks, evaluation, networks.history)
+    lines = verdict_lines(evaluation, networks.language)
+    for failure in failures(networks, evaluation):
+        lines.append(f"What it gets wrong: {failure['what']}")
+        figures["failure"] = failure["what"]
+    return figures, lines
+
+
+def report_lines(networks, generator):
+    """A sample trace of the network with the least loss, and its loss, in the format of the
+    coursework's scripts: on the way of a training. generator: of the strings traced."""
+    loss, language = networks.history[-1].loss, networks.language
+    best = min(range(len(loss)), key=loss.__getitem__)
+    streams = held_out_streams(language)[:N_REPORT]
+    true = f"{coursework_loss(streams.probability, streams, language):.4f} on the same streams"
+    which = f"; network {best + 1}, the best of {len(loss)}" if len(loss) > 1 else ""
+    return [
+        *trace(networks.model, best, language, language.fresh(5, generator)).lines(0),
+        f"epoch: {networks.sequences}",
+        f" loss: {loss[best]:.4f}   (the true probabilities: {true}{which})",
+        "",
+    ]
+
+
 def levels(values):
     """The quantiles of a figure over the networks, by name: {"10%": ...}."""
     found = quantiles(torch.as_tensor(values), LEVELS)
@@ -97,18 +116,18 @@ def to_criterion(history, n_networks):
     """After how many training sequences the networks first solved the language, and from which
     report on they kept it, in whole reports: quantiles, None where so many never did; and how many
     networks lost it in between. None for networks whose training is not known whole."""
-    if len(history) < 2 or history[0][0] > history[1][0] - history[0][0]:
+    if len(history) < 2 or history[0].sequences > history[1].sequences - history[0].sequences:
         return None
     first, stays, lost = [], [], 0
     for s in range(n_networks):
-        solved = [right[s] >= SOLVED for _, _, right in history]
-        sequences = [sequences for sequences, _, _ in history] + [math.inf]
+        solved = [report.streams_right[s] >= SOLVED for report in history]
+        sequences = [report.sequences for report in history] + [math.inf]
         last_failure = max((k for k, yes in enumerate(solved) if not yes), default=-1)
         first.append(sequences[solved.index(True)] if any(solved) else math.inf)
         stays.append(sequences[last_failure + 1])
         lost += any(solved[: last_failure + 1])
     return {
-        "tested_every": history[1][0] - history[0][0],
+        "tested_every": history[1].sequences - history[0].sequences,
         "reached": sum(map(math.isfinite, first)),
         "quantiles": _finite(first),
         "stays": sum(map(math.isfinite, stays)),
@@ -136,7 +155,7 @@ def _per_network(networks, evaluation, history):
     }
     columns = {name: part.tolist() for name, part in columns.items() if part is not None}
     if history:
-        columns["loss"] = history[-1][1]
+        columns["loss"] = history[-1].loss
     return [
         {"network": s + 1, "seed": networks.seeds[s]} | {k: v[s] for k, v in columns.items()}
         for s in evaluation.ranking

@@ -251,13 +251,10 @@ INLINE void backward_some(int lstm, const float *weights, const float *V,
     add_lanes(d_start, d_hidden, H);
 }
 
-/* values (rows, B) of n sequences from b on */
-INLINE void put(float *values, const lanes *some, int rows, int B, int n) {
-    for (int r = 0; r < rows; r++)
-        if (n == LANES)
-            memcpy(values + r * (long)B, some + r, sizeof *some);
-        else
-            for (int b = 0; b < n; b++) values[r * (long)B + b] = some[r][b];
+/* values (n, count) of n sequences */
+INLINE void put(float *values, const lanes *some, long count, int n) {
+    for (int b = 0; b < n; b++)
+        for (long c = 0; c < count; c++) values[b * count + c] = some[c][b];
 }
 
 /* Steps after which no sequence of the n is valid are not read. */
@@ -312,8 +309,8 @@ void scan_train(int lstm, const float *parameters, const float *gain, const uint
     }
 }
 
-/* logits (S, T, K, B), hidden and cell (S, T, H, B) and gates (S, T, G, B) of symbols (S, B, T), or
-   (B, T) shared by all, from a start (S, H, B). */
+/* logits (S, B, T, K), hidden and cell (S, B, T, H) and gates (S, B, T, G) of symbols (S, B, T), or
+   (B, T) shared by all, from a start (S, B, H). */
 void scan_read(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
                int shared, const float *start_hidden, const float *start_cell, float *logits,
                float *hidden, float *cell, float *gates, lanes *scratch, int S, int T, int K,
@@ -326,19 +323,18 @@ void scan_read(int lstm, const float *parameters, const float *gain, const uint8
         for (int b = 0; b < B; b += LANES) {
             const int n = B - b < LANES ? B - b : LANES;
             steps m = steps_in(scratch, T, H, G);
+            const long at = s * (long)B + b;
             for (int j = 0; j < H; j++)
                 for (int l = 0; l < LANES; l++) {
-                    const long at = (s * (long)H + j) * B + b + l;
-                    m.hidden[j][l] = l < n ? start_hidden[at] : 0;
-                    m.cell[j][l] = lstm && l < n ? start_cell[at] : 0;
+                    m.hidden[j][l] = l < n ? start_hidden[(at + l) * H + j] : 0;
+                    m.cell[j][l] = lstm && l < n ? start_cell[(at + l) * H + j] : 0;
                 }
-            const uint8_t *read = symbols + ((shared ? 0 : s * (long)B) + b) * T;
+            const uint8_t *read = symbols + (shared ? b : at) * T;
             read_some(lstm, weights, parameters + start + (R + 1) * G, read, T, m, T, K, H, n);
-            const long at = s * (long)T * B;
-            put(logits + at * K + b, m.logits, T * K, B, n);
-            put(hidden + at * H + b, m.hidden + H, T * H, B, n);
-            if (lstm) put(cell + at * H + b, m.cell + H, T * H, B, n);
-            if (lstm) put(gates + at * G + b, m.gates, T * G, B, n);
+            put(logits + at * T * K, m.logits, T * (long)K, n);
+            put(hidden + at * T * H, m.hidden + H, T * (long)H, n);
+            if (lstm) put(cell + at * T * H, m.cell + H, T * (long)H, n);
+            if (lstm) put(gates + at * T * G, m.gates, T * (long)G, n);
         }
     }
 }

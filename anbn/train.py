@@ -82,21 +82,16 @@ def train(
 
     The networks are trained in groups of GROUP_SIZE, one after another from report to report.
     """
-    held_out = None
-    if evaluate:  # the same streams at every report
-        generator = torch.Generator().manual_seed(1 << 31)
-        held_out = language.streams(language.draw((N_STREAMS,), generator)).to(model.U.device)
-    groups = []
-    for members in torch.arange(model.n_networks).split(GROUP_SIZE):
-        members = slice(int(members[0]), int(members[-1]) + 1)
-        state = optimizer_state and {
-            name: each[members] if each.dim() else each for name, each in optimizer_state.items()
-        }
-        part = model.select(members)
+    held_out = held_out_streams(language).to(model.U.device) if evaluate else None
+    groups, runs = [], []
+    for first in range(0, model.n_networks, GROUP_SIZE):
+        members = slice(first, first + GROUP_SIZE)
+        part, state = model.select(members), _of(members, optimizer_state)
         options = (seeds[members], done, state, report_every, held_out)
-        groups.append((members, part, _train_group(part, language, recipe, *options)))
-    for records in zip(*(records for _, _, records in groups), strict=True):
-        for members, part, _ in groups:
+        groups.append((members, part))
+        runs.append(_train_group(part, language, recipe, *options))
+    for records in zip(*runs, strict=True):
+        for members, part in groups:
             for name in model.names:
                 getattr(model, name)[members] = getattr(part, name)
         record = _joined(records)
@@ -105,9 +100,26 @@ def train(
             first = seeds[int(lost.nonzero()[0])]
             raise TrainingDiverged(
                 f"the loss of {int(lost.sum())} of {len(seeds)} networks is beyond all bounds "
-                f"after {record.sequences} sequences (first seed {first}); lower the learning rate"
+                f"after {record.sequences} sequences (first seed {first}); choose a smaller "
+                "learning rate (--lr) or smaller initial weights (--init)"
             )
         yield record
+
+
+def held_out_streams(language):
+    """The streams of every report, always the same: a Stream (N_STREAMS, T)."""
+    generator = torch.Generator().manual_seed(1 << 31)
+    return language.streams(language.draw((N_STREAMS,), generator))
+
+
+def _of(members, state):
+    """The part of some networks of an optimizer's state."""
+    if state is None:
+        return None
+    try:
+        return {name: each[members] if each.dim() else each for name, each in state.items()}
+    except (AttributeError, TypeError):
+        raise RecipeError("the stored state of the optimizer is none: train anew") from None
 
 
 def _joined(records):
