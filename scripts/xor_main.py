@@ -23,8 +23,8 @@ from xor.tasks import SIZES
 
 TRAINING = (  # option, field of the Recipe, type, help
     ("--init", "init", number(float, above=0), "slope across a unit's dividing line at the start"),
-    ("--lr", "learning_rate", number(float, above=0), "learning rate"),
-    ("--decay", "decay", number(float, 0), "weight decay of the hidden units"),
+    ("--lr", "learning_rate", number(float, above=0, most=1e30), "learning rate"),
+    ("--decay", "decay", number(float, 0, most=1e30), "weight decay of the hidden units"),
     ("--epoch", "epochs", number(int, 1, most=10**9), "most epochs of a start"),
     ("--hold", "hold", number(int, 1, most=10**9), "epochs at 100 %% before stopping"),
     ("--restarts", "restarts", number(int, 0, most=10**6), "new draws of a stuck network, at most"),
@@ -112,7 +112,7 @@ def main(argv=None):
                 print(results.progress_line(record), flush=True)
     except KeyboardInterrupt:
         interrupted = True
-    history.close()
+    history.close(interrupted)
     recipe = recipe if trained else None
     if processes.count > 1:
         save(folder, history, results.summary(history, recipe))  # if the first process fails

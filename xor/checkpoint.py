@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 
 from xor.model import MLP, PARAMETERS
-from xor.tasks import XorError
+from xor.results import History
+from xor.tasks import XorError, grid
 
 
 @dataclass(frozen=True)
 class Saved:
-    """The networks of a file: one seed each (none where set by hand); `shown` is the chosen one."""
+    """The networks of a file, their seeds, and which of them its run has shown."""
 
     model: MLP
     size: int
@@ -24,8 +25,13 @@ class Saved:
 
     @property
     def network(self):
-        """The chosen network by itself (S = 1)."""
+        """The network shown, by itself (S = 1)."""
         return self.model.network(self.shown)
+
+    @property
+    def history(self):
+        """The network shown as `results.summary` takes it."""
+        return History(self.network, *grid(self.size), [self.seeds[self.shown]])
 
 
 def content(model, size, seeds, shown):

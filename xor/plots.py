@@ -218,9 +218,7 @@ def learning(loss, accuracy, shown, first_right, stays_right_from, title):
     n_epochs, n_networks = loss.shape
     epochs = np.arange(1, n_epochs + 1)
     others = [s for s in range(n_networks) if s != shown]
-    every = (
-        1 + len(others) * n_epochs // 1_000_000
-    )  # the others' points, that drawing takes seconds
+    every = 1 + len(others) * n_epochs // 1_000_000  # so that drawing the others takes seconds
     for panel, values in ((upper, loss), (lower, accuracy)):
         if others:
             panel.plot(epochs[::every], values[::every, others], color="0.7", lw=0.6, alpha=0.6)
@@ -230,11 +228,11 @@ def learning(loss, accuracy, shown, first_right, stays_right_from, title):
         panel.grid(alpha=0.3)
     for panel in (upper, lower):
         for epoch, style, words in (
-            (first_right, ":", "first right"),
-            (stays_right_from, "--", "right for good"),
+            (first_right, ":", "first right: epoch"),
+            (stays_right_from, "--", "right for good: epoch"),
         ):
             if epoch is not None:
-                panel.axvline(epoch, color="black", ls=style, lw=1.2, label=f"{words}: {epoch}")
+                panel.axvline(epoch, color="black", ls=style, lw=1.2, label=f"{words} {epoch}")
     upper.set(yscale="log", ylabel="cross-entropy (nats)")
     upper.legend(fontsize=9)
     lower.set(ylabel="accuracy (%)", xlabel="epoch", ylim=(min(45, accuracy.min() - 3), 103))
@@ -247,16 +245,15 @@ def epochs_to_solve(first_right, stays_right_from, n_networks, title):
 
     first_right, stays_right_from: epochs of the solved networks (solved,); n_networks: of how many.
     """
-    lost = int((np.asarray(stays_right_from) > np.asarray(first_right)).sum())
-    n_solved = len(first_right)
-    title += f"\n{n_solved} of {n_networks} solved it; {lost} of these lost it in between"
+    first, since = np.asarray(first_right), np.asarray(stays_right_from)
+    lost = (since > first).sum()
+    title += f"\n{len(first)} of {n_networks} solved it; {lost} of these lost it in between"
     figure = figure_of(7, 5.2, title)
     panels = figure.subplots(2, 1, sharex=True, sharey=True)
-    ends = np.min(first_right), np.max(stays_right_from)
-    bins = np.geomspace(max(1, ends[0] * 0.9), ends[1] * 1.1, 41)
+    bins = np.geomspace(max(1, first.min() * 0.9), since.max() * 1.1, 41)
     for panel, values, words in (
-        (panels[0], first_right, "first epoch with every point right"),
-        (panels[1], stays_right_from, "every point right from this epoch on"),
+        (panels[0], first, "first epoch with every point right"),
+        (panels[1], since, "every point right from this epoch on"),
     ):
         panel.hist(values, bins, color="tab:blue", alpha=0.85)
         for level, style in ((10, ":"), (50, "-"), (90, "--")):

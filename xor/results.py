@@ -20,7 +20,8 @@ class History:
     def __init__(self, model, inputs, targets, seeds=None):
         self.model, self.seeds = model, list(seeds or range(model.n_networks))
         self.inputs, self.targets = inputs.cpu(), targets.cpu()
-        self.last = untrained(model, inputs, targets)
+        start = untrained(model, inputs, targets)
+        self.last = start.then(0, start.logits)
         self.reports = []
         self._recent, self._curves = (
             [],
@@ -47,11 +48,13 @@ class History:
             self._recent = []
         return torch.cat(self._curves or [torch.empty(2, 0, 0)], dim=1).numpy()
 
-    def close(self):
-        """To be called when training has ended, or was interrupted."""
+    def close(self, interrupted=False):
+        """To be called after the last Record. Where training was interrupted, the networks may have
+        come further than that."""
         self.model, self.last = self.model.cpu(), self.last.cpu()
-        logits = self.model.logits(self.inputs).detach()
-        self.last = self.last.then(self.last.epoch, logits)  # an interrupt may come in between
+        if interrupted:
+            logits = self.model.logits(self.inputs).detach()
+            self.last = self.last.then(self.last.epoch, logits)
         if self.last.epoch % REPORT_EVERY:
             self.reports.append(self.last)
 
@@ -106,8 +109,9 @@ def summary(history, recipe=None, by_hand=False):
     size = math.isqrt(len(targets))
     content = {"task": f"{size} x {size}", "size": size, "hidden": model.n_hidden}
     content |= {"activation": model.act, "set_by_hand": by_hand}
-    how = f"{model.n_networks} trained" if not by_hand else "weights set by hand"
-    how += " and trained on" * (by_hand and last.epoch > 0)
+    how = "trained" if model.n_networks == 1 else f"{model.n_networks} trained"
+    if by_hand:
+        how = "weights set by hand" + " and trained on" * (last.epoch > 0)
     content["title"] = f"{size} x {size} points, {model.n_hidden} {model.act} units, {how}"
     if model.n_networks > 1:
         content |= _counts(last, loss, wrong)
@@ -225,16 +229,24 @@ def _verdict(summary):
             return []  # not trained: Final Accuracy says it
         lost = "" if first == since else f" First right at epoch {first}, but lost in between."
         return [f"Solved: every point right from epoch {since} on.{lost}"]
-    points = ", ".join(f"({x}, {y})" for x, y in summary["wrong_points"])
-    text = f"Not solved after {summary['epochs']} epochs: loss {summary['loss']:.4f}"
-    text += f", wrong at {points}"
+    points = _some([f"({x}, {y})" for x, y in summary["wrong_points"]])
+    text = "Not solved" + f" after {summary['epochs']} epochs" * (summary["epochs"] > 0)
+    text += f": wrong at {points}"
+    if summary["activation"] == "sig":
+        text += f", loss {summary['loss']:.4f}"
     if first is not None:
         text += f" (all were right at epoch {first})"
     if idle := summary["idle_units"]:
-        text += f"; all points on one side of h{', h'.join(map(str, idle))}"
+        text += f"; all points on one side of {_some([f'h{k}' for k in idle])}"
     needed = units_needed(summary["size"])
     if summary["hidden"] < needed:
         advice = f"{needed} hidden units are known to be enough; try --hid {needed}."
     else:
         advice = "Try --restarts 5, --seeds 100 or another --seed."
     return [f"{text}. {advice}"]
+
+
+def _some(names, most=12):
+    """The names as a list in words, cut short where it is long."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
