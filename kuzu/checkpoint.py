@@ -4,7 +4,6 @@ network = load("results/kuzu/RUN/model.pt")
 evaluate(network.model, data.test_images, data.test_labels).accuracy
 """
 
-import math
 import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -129,7 +128,7 @@ def network_from(saved):
     if not isinstance(saved, dict):
         raise ValueError("it holds no network")
     for name, kind in TYPES.items():
-        if type(saved.get(name)) is not kind:
+        if not isinstance(saved.get(name), kind) or isinstance(saved[name], bool):
             raise ValueError(f"{name} is missing, or not of type {kind.__name__}")
     if saved["net"] not in NETS:
         raise ValueError(f"there is no network {saved['net']!r}")
@@ -184,13 +183,14 @@ def check_shapes(name, wanted, found):
 
 def check_history(history, epoch):
     """Raise ValueError unless these are rows of numbers that end with `epoch`."""
-    numbers = [0]
+    before = 0
     for row in history:
         if not isinstance(row, dict) or tuple(row) != ROW:
             raise ValueError("its history is of another kind")
-        if not all(type(value) in (int, float) and math.isfinite(value) for value in row.values()):
-            raise ValueError("its history holds something else than numbers")
-        numbers.append(row["epoch"])
-    increasing = all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
-    if not increasing or numbers[-1] != epoch or epoch < 1:
+        if not all(type(value) in (int, float) and abs(value) < 1e300 for value in row.values()):
+            raise ValueError("its history holds something else than finite numbers")
+        if not before < row["epoch"] <= epoch:
+            raise ValueError("the epochs of its history are not in order")
+        before = row["epoch"]
+    if before != epoch or epoch < 1:
         raise ValueError(f"its history does not lead to epoch {epoch}")

@@ -67,8 +67,8 @@ def check_values(recipe):
             good = type(value) is int and least <= value <= WHOLE[name]
             wanted = f"a whole number from {least} to {WHOLE[name]}"
         else:
-            good = type(value) in (int, float) and 0 <= value < math.inf
-            wanted = "a number, 0 or more"
+            good = type(value) in (int, float) and 0 <= value < 1e300
+            wanted = "a finite number, 0 or more"
             if name in BELOW_ONE:
                 good, wanted = good and value < 1, wanted + " and below 1"
         if not good:

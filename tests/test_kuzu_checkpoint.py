@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
@@ -87,6 +88,7 @@ def test_an_interrupted_epoch_leaves_no_trace(data):
 
 def test_files_of_earlier_versions(contents, tmp_path):
     old = copy.deepcopy(contents["conv"])
+    old["model"] = OrderedDict(old["model"])
     recipe = old["recipe"]
     recipe["variation"], recipe["normalize"] = recipe.pop("augmentation"), recipe.pop("batch_norm")
     assert load(saved(tmp_path, old)).recipe == checkpoint.Recipe(**contents["conv"]["recipe"])
@@ -157,6 +159,8 @@ CORRUPTIONS = [
     put("history", 1, "epoch", 1.5),
     put("history", 1, "test_loss", float("nan")),
     put("history", 1, "test_loss", "0.1"),
+    put("history", 1, "seconds", 10**400),
+    put("recipe", "lr", 10**400),
     put("history", 1, "seconds", torch.zeros(2)),
 ]
 OF_CONV = [

@@ -24,6 +24,7 @@ def test_hidden_units_of_the_full_network():
     assert count_parameters(build("full", 17))[1] == 785 * 17 + 18 * 10
 
 
+@pytest.mark.rounding
 def test_conv_equals_the_textbook_network():
     """ReLU before pooling, images in rows of channels: as a textbook writes NetConv."""
     model = build("conv", generator=seeded(3))

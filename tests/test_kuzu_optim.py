@@ -44,6 +44,7 @@ def steps(optimizer, layer, first, last):
         optimizer.step(gradients, 0.05 / (k + 1))
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
 def test_updates_are_torchs(recipe):
     """With a rate that changes at every update."""
@@ -60,6 +61,7 @@ def test_updates_are_torchs(recipe):
         assert torch.allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
 def test_saved_and_loaded_goes_on_the_same_way(recipe):
     whole, parts = layers(), layers()

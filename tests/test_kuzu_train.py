@@ -19,6 +19,7 @@ def data():
     return load_kana(300, 100)
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("momentum", [0.5, 0.0])
 def test_training_equals_a_plain_loop(data, momentum):
     """The train loop against torch.optim.SGD over batches taken by hand."""
@@ -55,6 +56,7 @@ def test_same_seed_same_network_other_seed_another(data, net):
     assert not torch.allclose(trained(0), trained(1))
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("net", ["full", "conv"])
 def test_resumed_equals_uninterrupted(data, net):
     whole = build(net, generator=seeded(7))
@@ -68,6 +70,7 @@ def test_resumed_equals_uninterrupted(data, net):
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("net", ["lin", "full", "conv"])
 def test_the_tuned_recipe_resumed_equals_uninterrupted(data, net):
     """With batch normalization the network that is trained is not the one that is evaluated."""
