@@ -112,7 +112,8 @@ def main(argv=None):
                 print(results.progress_line(record), flush=True)
     except KeyboardInterrupt:
         interrupted = True
-    history.close(interrupted)
+    if history.close(interrupted) and not args.quiet:
+        print(results.progress_line(history.last))
     recipe = recipe if trained else None
     if processes.count > 1:
         save(folder, history, results.summary(history, recipe))  # if the first process fails
@@ -138,9 +139,8 @@ def save(folder, history, summary):
     folder.save_model(checkpoint.content(history.model, summary["size"], history.seeds, shown))
     folder.save_json("summary.json", summary)
     folder.save_csv("activations.csv", summary["activations"])
-    for row in history.rows():
-        folder.log(**row)
-        folder.flush()
+    if history.reports:
+        folder.save_csv("metrics.csv", list(history.rows()))
     many = len(history.seeds) > 1
     title = summary["title"] + f"; seed {summary['seed']}" * many
     folder.save_figure(plots.hidden_units(network, *points, title), "hidden.png")

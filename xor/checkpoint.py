@@ -4,6 +4,7 @@ saved = load("results/xor/check_sig5__s0__.../model.pt")
 print("\\n".join(result_lines(summary(saved.network, *grid(saved.size)))))
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def load(path):
     if not path.is_file():
         raise XorError(f"there is no file {path}: give the model.pt of a run folder")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:
         raise XorError(f"{path} is no checkpoint, or only a part of one") from None
     try:

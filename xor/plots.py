@@ -18,7 +18,11 @@ ACTIVATION_MAP = "cividis"
 POSITIVE, NEGATIVE = "#d95f02", "#5e3c99"  # orange and purple, told apart by everyone
 MAX_UNITS = 24  # hidden units in one figure
 CHUNK_SIZE = 10_000_000  # activations computed at once
-default_style = matplotlib.style.context("default")
+
+
+def default_style():
+    """A context, and a decorator, in which nothing inherited (matplotlibrc, a notebook) counts."""
+    return matplotlib.style.context("default")
 
 
 def figure_of(width, height, title):
@@ -51,7 +55,7 @@ def units_shown(network, title):
     return shown, title
 
 
-@default_style
+@default_style()
 def hidden_units(network, inputs, targets, title):
     """One panel per hidden unit: activation over the input square, dividing line, the points."""
     size = int(inputs.max().item()) + 1
@@ -74,7 +78,7 @@ def hidden_units(network, inputs, targets, title):
     return figure
 
 
-@default_style
+@default_style()
 def output_region(network, inputs, targets, title):
     """The output over the input square, where it changes sides, and the hidden units' lines."""
     size = int(inputs.max().item()) + 1
@@ -137,7 +141,7 @@ def add_key(figure, panels, label, dividing_line=False, edge=False):
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
 
 
-@default_style
+@default_style()
 def diagram(network, title):
     """The network drawn, every weight and bias on its edge or node, width and colour by value.
 
@@ -206,7 +210,7 @@ def diagram(network, title):
     return figure
 
 
-@default_style
+@default_style()
 def learning(loss, accuracy, shown, first_right, stays_right_from, title):
     """Loss and accuracy at every epoch: network `shown` thick, the others thin.
 
@@ -233,13 +237,13 @@ def learning(loss, accuracy, shown, first_right, stays_right_from, title):
         ):
             if epoch is not None:
                 panel.axvline(epoch, color="black", ls=style, lw=1.2, label=f"{words} {epoch}")
-    upper.set(yscale="log", ylabel="cross-entropy (nats)")
+    upper.set(yscale="log" if (loss > 0).any() else "linear", ylabel="cross-entropy (nats)")
     upper.legend(fontsize=9)
     lower.set(ylabel="accuracy (%)", xlabel="epoch", ylim=(min(45, accuracy.min() - 3), 103))
     return figure
 
 
-@default_style
+@default_style()
 def epochs_to_solve(first_right, stays_right_from, n_networks, title):
     """When the networks that solved it had every point right: for the first time, and for good.
 

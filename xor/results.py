@@ -49,14 +49,16 @@ class History:
         return torch.cat(self._curves or [torch.empty(2, 0, 0)], dim=1).numpy()
 
     def close(self, interrupted=False):
-        """To be called after the last Record. Where training was interrupted, the networks may have
-        come further than that."""
+        """To be called after the last Record; returns whether that one is still to be reported.
+        Where training was interrupted, the networks may have come further."""
         self.model, self.last = self.model.cpu(), self.last.cpu()
         if interrupted:
             logits = self.model.logits(self.inputs).detach()
             self.last = self.last.then(self.last.epoch, logits)
-        if self.last.epoch % REPORT_EVERY:
-            self.reports.append(self.last)
+        if self.last.epoch % REPORT_EVERY == 0:
+            return False
+        self.reports.append(self.last)
+        return True
 
     def merge(self, histories):
         """Become the history of all processes' networks. Where a process has ended earlier its last
