@@ -8,7 +8,6 @@ tests read each sentence and work out its figures anew, from the weights.
 from anbn.analysis.diagnosis import MIN_MOVE, ROUGHLY
 from anbn.evaluate import N_STREAMS, SOLVED
 
-NO_END = "no end of"  # not turned after twice the right number and ten, see letters_given
 MAX_LISTED = 8  # numbers of letters given that are listed
 STRAIGHT = 0.02  # of a path: steps against its direction that are smaller are not counted
 
@@ -46,7 +45,7 @@ def counting(diagnosis):
         lines += [_lead(diagnosis, letter), _given(diagnosis, k, letter)]
     lines += _failing(diagnosis)
     units = [unit for unit in diagnosis.units.values() if unit is not None]
-    if all(abs(unit.correlation) < ROUGHLY for unit in units):
+    if units and all(abs(unit.correlation) < ROUGHLY for unit in units):
         lines.append(
             "No unit by itself follows a count: how it counts cannot be told from single units."
         )
@@ -208,7 +207,10 @@ def _given(diagnosis, k, letter):
             return f"{where} {each} {'+' if error > 0 else '-'} {abs(error)} letters {letter}."
         if len(set(given)) == 1 and length > 1:
             return f"{where} {_letters(given[0], letter)}, whatever n is."
-    counts = [f"{got or NO_END}" for got in given[:MAX_LISTED]]
+    counts = [  # 0: it has not turned within so many, see letters_given
+        f"{got or f'over {2 * times * n + 10}'}"
+        for n, got in enumerate(given[:MAX_LISTED], start=1)
+    ]
     where = f"For {_n_range(len(counts))} it gives"
     return f"{where} {', '.join(counts)} letters {letter} where {each} are right."
 
