@@ -1,5 +1,5 @@
-"""Every sentence of the explanation, checked from the weights by a forward pass in numpy that shares
-no code with the analysis. Each sentence must be of a known form, and true."""
+"""Every sentence of the explanation, checked from the weights by a forward pass in numpy that
+shares no code with the analysis. Each sentence must be of a known form, and true."""
 
 import re
 
