@@ -103,9 +103,12 @@ def _count_lines(content):
             lines.append(f"    {letter} (exact: {row['per_n']} n), {row['turns']} turn: {shown}")
     for row in content.get("float64", {}).get("differ", []):
         tried = content["first_failing_n"]["tried_up_to"]
+        first, second = (
+            f"at no n up to {tried:,}" if row[kind] > tried else f"at n = {row[kind]:,}"
+            for kind in ("float64", "float32")
+        )
         lines.append(
-            f"In float64 network {row['network']} first fails at n = "
-            f"{_reach(row['float64'], tried)}, in float32 at {_reach(row['float32'], tried)}"
+            f"Network {row['network']} fails first {first} in float64, {second} in float32"
         )
     return lines
 
