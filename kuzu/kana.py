@@ -29,7 +29,7 @@ EDGE = 1.0  # pixels over which the ink fades at a stroke's edge
 N_STYLES = 16  # per character: more than a linear network can hold
 STYLE = Augmentation(turn=0.4, slant=0.5, scale=0.3, shift=0.2, elastic=0.1)  # between styles
 VARIATION = Augmentation(turn=0.08, slant=0.12, scale=0.08, shift=0.08)  # within a style
-HASTE = 0.105  # mean elastic displacement in a drawing: most are careful, a few are not
+HASTE = 0.105  # mean of a drawing's own elastic displacement: most are careful, a few are not
 NOISE = 0.1  # standard deviation of the paper's grain, in units of full white
 
 
