@@ -1,22 +1,27 @@
-"""The recurrence of scan.py from scan.c, compiled on this machine where there is a C compiler.
+"""The recurrence and its gradients from scan.c, compiled on this machine where there is a compiler.
 
-    library = library_for(across, n_hidden)   # None: scan.py's operations of torch do it
-    logits, hidden = CompiledSRN.apply(library, across, V, out_bias, symbols, start)
+    library = library_for(model)      # None: the plain recurrence of models.py does it
+    logits, hidden, cell, gates = library.read(model, inputs, state, gain)
+    losses, gradients = library.train(model, flat, batch, ...)
 
 A step of a network with a few hidden units is a few hundred multiplications, less than the call of
-one of torch's operations; here the whole loop over time is one call. The library is kept in the
-user's cache folder under a name made of the source and the machine, so that a changed source is
-compiled anew, and is put there whole, so that no process reads half of one.
+one of torch's operations; here a whole batch, forwards and back, is one call. Nothing depends on
+this file but speed: `code_in_use` says what runs.
 
-across (S, K+H, G) = [W + hid_bias; U], G = H rows for an SRN, 4H for an LSTM; V (S, H, K); out_bias
-(S, K); symbols (S, T, B) int64; start (S, H, B). Gradients flow through the logits alone.
+It is compiled when first needed and not at install, so that a bare checkout is as fast as an
+installed package. The library is kept in the user's cache folder, its name made of the source, the
+compiler, the processor and its own checksum. Only a file and folder that belong to the user and
+that nobody else can write, and only content that fits its checksum, are loaded; else it is compiled
+into a private folder. Whatever is loaded must first agree with the plain recurrence on a batch.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -24,120 +29,95 @@ from pathlib import Path
 
 import torch
 
-from anbn import gpu
-from anbn.gpu import FUNCTIONS, SOURCE
-
+SOURCE = Path(__file__).with_name("scan.c")
 COMPILERS = ("cc", "gcc", "clang")
-OPTIONS = ("-O2", "-march=native", "-std=c11", "-shared", "-fPIC")
-PATIENCE = 60  # seconds for the compiler
-LARGEST = 2048  # values of `across` per network; beyond, torch's matrix products are faster
+OPTIONS = ("-O3", "-march=native", "-ffp-contract=fast", "-std=c11", "-shared", "-fPIC")
+TIMEOUT_S = 60  # for the compiler
+MAX_WEIGHTS = 2048  # recurrent weights per network; beyond, torch's matrix products are faster
+MAX_SYMBOLS = 256  # symbols are passed as bytes
+LANES = 8  # of scan.c: sequences that are read together
+TOLERANCE = 1e-4  # of the self-test
 
 
-class CompiledSRN(torch.autograd.Function):
-    """Returns logits (S, T, K, B) and hidden (S, T, H, B)."""
-
-    @staticmethod
-    def forward(ctx, library, across, V, out_bias, symbols, start):
-        ctx.library, sizes = library, _sizes(V, symbols)
-        weights = [part.contiguous() for part in (across, V, out_bias)]
-        hidden, logits = _after(start, symbols), _logits(V, symbols)
-        library.srn_forward(*weights, symbols, hidden, logits, *sizes)
-        ctx.save_for_backward(*weights[:2], symbols, hidden)
-        ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(hidden)
-        return logits, hidden[:, 1:]
-
-    @staticmethod
-    def backward(ctx, grad, _hidden):
-        across, V, symbols, hidden = ctx.saved_tensors
-        sums, d_start = _sums(across, V), torch.empty_like(hidden[:, 0])
-        arguments = (across, V, symbols, hidden, grad.contiguous(), *sums, d_start)
-        ctx.library.srn_backward(*arguments, *_sizes(V, symbols))
-        return None, *(part.float() for part in sums), None, d_start
-
-
-class CompiledLSTM(torch.autograd.Function):
-    """Returns logits (S, T, K, B), hidden and cell (S, T, H, B) and gates (S, T, 4H, B)."""
-
-    @staticmethod
-    def forward(ctx, library, across, V, out_bias, symbols, start_hidden, start_cell):
-        ctx.library, sizes = library, _sizes(V, symbols)
-        weights = [part.contiguous() for part in (across, V, out_bias)]
-        hidden, cell = _after(start_hidden, symbols), _after(start_cell, symbols)
-        n_networks, n_steps, _, n_hidden, n_batch = sizes
-        gates = hidden.new_empty(n_networks, n_steps, 4 * n_hidden, n_batch)
-        squashed = hidden.new_empty(n_networks, n_steps, n_hidden, n_batch)  # tanh of the cell
-        logits = _logits(V, symbols)
-        kept = (hidden, cell, gates, squashed)
-        library.lstm_forward(*weights, symbols, *kept, logits, *sizes)
-        ctx.save_for_backward(*weights[:2], symbols, *kept)
-        reported = (hidden[:, 1:], cell[:, 1:], gates)
-        ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*reported)
-        return logits, *reported
-
-    @staticmethod
-    def backward(ctx, grad, *_):
-        across, V, symbols, *kept = ctx.saved_tensors
-        starts = [torch.empty_like(kept[0][:, 0]) for _ in range(2)]
-        sums = _sums(across, V)
-        arguments = (across, V, symbols, *kept, grad.contiguous(), *sums, *starts)
-        ctx.library.lstm_backward(*arguments, *_sizes(V, symbols))
-        return None, *(part.float() for part in sums), None, *starts
-
-
-def _sizes(V, symbols):
-    """S, T, K, H, B."""
-    (n_networks, n_steps, n_batch), (_, n_hidden, n_symbols) = symbols.shape, V.shape
-    return n_networks, n_steps, n_symbols, n_hidden, n_batch
-
-
-def _after(start, symbols):
-    """(S, T+1, H, B): the start, and places for what comes after each step."""
-    n_networks, n_hidden, n_batch = start.shape
-    values = start.new_empty(n_networks, symbols.shape[1] + 1, n_hidden, n_batch)
-    values[:, 0] = start
-    return values
-
-
-def _logits(V, symbols):
-    return V.new_empty(*symbols.shape[:2], V.shape[2], symbols.shape[2])
-
-
-def _sums(across, V):
-    """Zeros in double precision for the gradients of across, V and out_bias."""
-    shapes = across.shape, V.shape, V[:, 0].shape
-    return [across.new_zeros(shape, dtype=torch.float64) for shape in shapes]
-
-
-def library_for(across, n_hidden):
-    """The library, or the kernels of gpu.py, if they serve networks with these weights; else
-    None."""
-    size, device = across[0].numel(), across.device
-    if across.dtype != torch.float32:
+def library_for(model):
+    """The Library, if it can be had and serves this model; else None."""
+    if model.U.dtype != torch.float32 or model.U.device.type != "cpu":
         return None
-    if device.type == "cpu" and size <= LARGEST:
-        return load()
-    if device.type == "cuda" and size <= gpu.LARGEST:
-        return gpu.load(across.shape[1] - n_hidden, n_hidden, device)
-    return None
+    size = model.W[0].numel() + model.U[0].numel()
+    return load() if size <= MAX_WEIGHTS and model.n_symbols <= MAX_SYMBOLS else None
+
+
+def code_in_use(model):
+    """What reads and trains this model, for people."""
+    library = library_for(model)
+    return f"scan.c, compiled by {library.compiler}" if library else "torch operations"
+
+
+class Library:
+    """The functions of a compiled scan.c. Raises OSError or ValueError if the file has none."""
+
+    def __init__(self, path):
+        library = ctypes.CDLL(str(path))
+        self._read, self._train = library.scan_read, library.scan_train
+        self._read.restype = self._train.restype = None
+        name = ctypes.c_char.in_dll(library, "COMPILER")
+        self.compiler = ctypes.string_at(ctypes.addressof(name)).decode()
+
+    def read(self, model, inputs, start, gain):
+        """logits (S, B, T, K), hidden and, for an LSTM, cell (S, B, T, H) and gates (S, B, T, 4H)
+        of inputs (B, T) or (S, B, T) from a State `start`; None for what an SRN lacks."""
+        n_batch, n_steps = inputs.shape[-2:]
+        widths = [model.n_symbols, model.n_hidden]
+        if model.kind == "lstm":
+            widths += [model.n_hidden, 4 * model.n_hidden]
+        out = [torch.empty(model.n_networks, n_batch, n_steps, width) for width in widths]
+        out += [None] * (4 - len(out))
+        starts = [None if part is None else part.contiguous() for part in start[:2]]
+        shared = inputs.dim() == 2
+        arguments = (inputs.to(torch.uint8).contiguous(), shared, *starts, *out)
+        self._call(self._read, model, gain, arguments, n_steps, n_batch)
+        return out
+
+    def train(self, model, batch, stochastic_weight, mean, gain):
+        """loss.loss_and_gradients."""
+        symbols, *flags = batch
+        losses = torch.empty(2, model.n_networks, dtype=torch.float64)
+        gradients = model.flat()  # its shape
+        arguments = (
+            *(symbols.to(torch.uint8).contiguous(), *(part.contiguous() for part in flags)),
+            *(float(stochastic_weight), None if mean is None else mean.float()),
+            *(gradients, losses),
+        )
+        self._call(self._train, model, gain, arguments, *reversed(batch.valid.shape[1:]))
+        return *losses, gradients
+
+    def _call(self, function, model, gain, arguments, n_steps, n_batch):
+        n_hidden, columns = model.n_hidden, model.gate_rows * model.n_hidden
+        gain = torch.as_tensor(1.0 if gain is None else gain, dtype=torch.float32)
+        steps = torch.empty((n_steps + 1) * (3 * n_hidden + columns + model.n_symbols) * LANES)
+        sizes = (model.n_networks, n_steps, model.n_symbols, n_hidden, n_batch)
+        weights = (model.flat(), gain.expand(columns).contiguous())
+        passed = []
+        for argument in (model.kind == "lstm", *weights, *arguments, steps, *sizes):
+            if isinstance(argument, torch.Tensor):
+                argument = ctypes.c_void_p(argument.data_ptr())
+            passed.append(ctypes.c_float(argument) if isinstance(argument, float) else argument)
+        function(*passed)
 
 
 @functools.cache
 def load():
-    """The compiled scan.c, or None where it cannot be had."""
-    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    """The Library, or None where it cannot be had."""
     try:
-        source = SOURCE.read_bytes()
+        compiler = shlex.split(os.environ.get("CC", "")) or [*filter(shutil.which, COMPILERS)][:1]
+        if not compiler or not shutil.which(compiler[0]):
+            return None
+        folder = cache_folder()
         made_by = f"{compiler} {OPTIONS} {platform.platform()} {_processor()}"
-        key = hashlib.sha256(source + made_by.encode()).hexdigest()[:16]
-        place = cache_folder() / f"scan-{key}.so"
-        if not place.exists():
-            if compiler is None:
-                return None
-            compile_into(place, compiler)
-        return Library(ctypes.CDLL(str(place)))
-    except (OSError, RuntimeError, subprocess.SubprocessError):
+        key = hashlib.sha256(SOURCE.read_bytes() + made_by.encode()).hexdigest()[:16]
+        library = _kept(folder, key) or _built(compiler, folder, key)
+        return library if agrees(library) else None
+    except (OSError, RuntimeError, ValueError, AttributeError, subprocess.SubprocessError):
         return None
 
 
@@ -155,31 +135,54 @@ def cache_folder():
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kuzu-xor-anbn"
 
 
-def compile_into(place, compiler):
-    """Compile scan.c; `place` appears whole or not at all."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent) as folder:
-        made = Path(folder) / place.name
-        line = [compiler, *OPTIONS, str(SOURCE), "-o", str(made)]
-        subprocess.run(line, check=True, capture_output=True, timeout=PATIENCE)
-        os.replace(made, place)
+def _private(path):
+    """Whether it belongs to the user and nobody else can write it."""
+    about = path.stat()
+    return about.st_uid == os.getuid() and not about.st_mode & 0o022
 
 
-class Library:
-    """The functions of scan.c, called with tensors and whole numbers."""
+def _kept(folder, key):
+    """The Library in the cache folder, or None."""
+    for path in folder.glob(f"scan-{key}-*.so") if folder.is_dir() and _private(folder) else ():
+        if path.is_file() and _private(path) and path.name == _name(key, path.read_bytes()):
+            return Library(path)
+    return None
 
-    def __init__(self, library):
-        for name in FUNCTIONS:
-            setattr(self, name, functools.partial(_call, getattr(library, name)))
+
+def _name(key, content):
+    return f"scan-{key}-{hashlib.sha256(content).hexdigest()[:32]}.so"
 
 
-def _call(function, *arguments):
-    passed = []
-    for argument in arguments:
-        if isinstance(argument, torch.Tensor):
-            if not argument.is_contiguous():
-                raise ValueError(f"a tensor {tuple(argument.shape)} is not contiguous")
-            passed.append(ctypes.c_void_p(argument.data_ptr()))
-        else:
-            passed.append(ctypes.c_int(argument))
-    function(*passed)
+def _built(compiler, folder, key):
+    """A new Library, kept in the cache folder where that is private, whole or not at all."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep = _private(folder) and os.access(folder, os.W_OK)
+    except OSError:
+        keep = False
+    with tempfile.TemporaryDirectory(dir=folder if keep else None) as private:
+        made = Path(private) / "scan.so"
+        line = [*compiler, *OPTIONS, str(SOURCE), "-o", str(made)]
+        quiet = {"stdin": subprocess.DEVNULL, "capture_output": True}
+        subprocess.run(line, check=True, timeout=TIMEOUT_S, **quiet)
+        made.chmod(0o700)
+        with contextlib.suppress(OSError):
+            made = made.replace(folder / _name(key, made.read_bytes())) if keep else made
+        return Library(made)  # which stays loaded when a private folder goes
+
+
+def agrees(library):
+    """Whether a library gives the losses and gradients of the plain recurrence on a small batch."""
+    from anbn.loss import Batch, plain_loss_and_gradients
+    from anbn.models import MODELS
+
+    symbols = torch.arange(2 * 9 * 5).view(2, 9, 5) * 7 % 11 % 3  # (S, B, T + 1)
+    deterministic = symbols[..., :-1] > 0
+    batch = Batch(symbols, torch.ones_like(deterministic), deterministic)
+    for kind in MODELS.values():
+        model = kind(3, 2, seeds=(0, 1))
+        arguments = (model, batch, 0.5, torch.tensor([0.8, 0.2, 0.0]), None)
+        pairs = zip(library.train(*arguments), plain_loss_and_gradients(*arguments), strict=True)
+        if not all(torch.allclose(ours, plain, atol=TOLERANCE) for ours, plain in pairs):
+            return False
+    return True

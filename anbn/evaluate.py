@@ -1,10 +1,14 @@
-"""Does a network count? Solved or not, the first n it fails at, and its excess cross-entropy.
+"""Has a network learned its language? Solved or not, the first n it fails at, its excess
+cross-entropy.
 
     anb2n, n=2, read A A B B B B: after each B one symbol is certain (B, B, B, A).
     A network fails at n=2 if its most probable symbol differs at any of these four steps.
+    reber, read B: T and P are legal; both must be more probable than each of the other five.
 
-Networks are evaluated side by side, in groups that bound the memory. A step is right when the
-symbol with the largest probability is the one that comes.
+Right, at a step whose next symbol is certain, is a network whose most probable symbol it is. At a
+choice nothing is asked, but where the language judges choices (Reber): there every symbol that can
+come must be more probable than every illegal one. Networks are evaluated side by side, in groups
+that bound the memory.
 """
 
 import math
@@ -12,11 +16,10 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.languages import CountingLanguage
 from anbn.reach import first_failing_n
 
 N_STREAMS = 300  # fresh streams that decide whether a network has solved its language
-SOLVED = 0.99  # the fraction of them whose every deterministic step must be right
+SOLVED = 0.99  # the fraction of them that must be right at every step
 VALUES = 1 << 24  # numbers one pass over a group of networks may keep
 
 
@@ -25,12 +28,13 @@ class Evaluation:
     """What S networks can do: (S,) tensors on the CPU, None for a figure the language lacks."""
 
     solved: torch.Tensor  # bool: at least 99 % of the streams right
-    stream_accuracy: torch.Tensor  # streams with every deterministic step right
+    stream_accuracy: torch.Tensor  # streams with every step right
     deterministic_accuracy: torch.Tensor  # deterministic steps that are right
     legal_accuracy: torch.Tensor  # steps whose most probable symbol is a legal one
     excess_cross_entropy: torch.Tensor  # nats per symbol, 0 is perfect
     first_failing_n: torch.Tensor | None = None  # int64, n_most + 1: none up to n_most
     recall_accuracy: torch.Tensor | None = None  # steps that must recall the outer T or P
+    choice_accuracy: torch.Tensor | None = None  # choices that are right, where they are judged
     n_most: int | None = None
 
     @property
@@ -55,11 +59,12 @@ def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):
     n_most: the largest n tried for first_failing_n; 0 leaves it out. Returns an Evaluation.
     """
     stream = language.streams(language.draw((n_streams,), generator)).to(model.U.device)
-    columns = [
-        _on_streams(model.select(group), stream) for group in _groups(model, stream.inputs.numel())
+    parts = [
+        _on_streams(model.select(group), stream, language)
+        for group in _groups(model, stream.inputs.numel())
     ]
-    figures = {name: torch.cat([part[name] for part in columns]) for name in columns[0]}
-    counting = isinstance(language, CountingLanguage) and n_most > 0
+    figures = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    counting = language.numbered and n_most > 0
     return Evaluation(
         solved=figures["stream_accuracy"] >= SOLVED,
         first_failing_n=first_failing_n(model, language, n_most) if counting else None,
@@ -69,38 +74,81 @@ def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):
 
 
 @torch.no_grad()
-def streams_right(model, stream):
-    """The share of streams (B, T) whose every deterministic step is right: (S,) on the CPU."""
-    certain = stream.deterministic & stream.valid
-    parts = []
-    for group in _groups(model, stream.inputs.numel()):
-        predicted = model.select(group)(stream.inputs).logits.argmax(-1)  # (S, B, T)
-        right = (predicted == stream.targets) | ~certain
-        parts.append(right.all(-1).sum(-1).cpu().double() / len(certain))
+def streams_right(model, stream, language):
+    """The share of streams (B, T) of `language` with every step right: (S,) on the CPU."""
+    parts = [
+        _share_right(
+            right_steps(model.select(group)(stream.inputs).logits, stream, language), stream
+        )
+        for group in _groups(model, stream.inputs.numel())
+    ]
     return torch.cat(parts)
 
 
+def right_steps(logits, stream, language):
+    """Whether a network is right at each step: logits (S, B, T, K) -> (S, B, T) bool."""
+    right = most_probable(logits) == stream.targets
+    choice = _choice_right(logits, stream) if language.judges_choices else True
+    return torch.where(stream.deterministic, right, choice)
+
+
+def most_probable(logits):
+    """The index of the largest of the logits (..., K): (...). As argmax, whose loop over the last
+    axis takes ten times as long where there are few symbols."""
+    largest, *others = logits.unbind(-1)
+    index = torch.zeros_like(largest, dtype=torch.long)
+    for k, value in enumerate(others, 1):
+        index[value > largest] = k
+        largest = torch.maximum(largest, value)
+    return index
+
+
+def _choice_right(logits, stream):
+    """Whether every symbol that can come is more probable than every illegal one: (S, B, T)."""
+    least = logits.masked_fill(stream.probability == 0, torch.inf).amin(-1)
+    return least > logits.masked_fill(stream.legal, -torch.inf).amax(-1)
+
+
+def _share_right(right, stream):
+    """The share of streams with every step right: right (S, B, T) -> (S,) float64 on the CPU."""
+    return (right | ~stream.valid).all(-1).sum(-1).cpu().double() / len(stream.valid)
+
+
 @torch.no_grad()
-def _on_streams(model, stream):
+def _on_streams(model, stream, language):
     """The per-network figures of Evaluation that come from streams (B, T), as (S,) tensors."""
     log_q = model(stream.inputs).logits.log_softmax(-1)  # (S, B, T, K)
-    predicted = log_q.argmax(-1)  # (S, B, T)
-    right = predicted == stream.targets
+    right = right_steps(log_q, stream, language)
     certain = stream.deterministic & stream.valid
-    legal = stream.legal.expand(*predicted.shape, -1).gather(-1, predicted[..., None])[..., 0]
+    predicted = most_probable(log_q)[..., None]  # (S, B, T, 1)
+    legal = stream.legal.expand(log_q.shape).gather(-1, predicted)[..., 0]
     # The mean divergence of the network from the true distribution. Its expectation is the mean
     # cross-entropy minus the source's entropy rate, but it is never below 0 on any sample.
     p = stream.probability
     divergence = (torch.special.xlogy(p, p) - p * log_q).sum(-1)
     figures = {
-        "stream_accuracy": (right | ~certain).all(-1).sum(-1).cpu().double() / len(certain),
+        "stream_accuracy": _share_right(right, stream),
         "deterministic_accuracy": _mean(right, certain),
         "legal_accuracy": _mean(legal, stream.valid),
         "excess_cross_entropy": _mean(divergence, stream.valid),
     }
     if stream.recall is not None:
         figures["recall_accuracy"] = _mean(right, stream.recall & stream.valid)
+    if language.judges_choices:
+        figures["choice_accuracy"] = _mean(right, stream.valid & ~stream.deterministic)
     return figures
+
+
+@torch.no_grad()
+def likelier(model, languages):
+    """The one of `languages`, which share their symbols, whose streams the networks predict best:
+    with the least excess cross-entropy, mean over the networks, on streams of a fixed seed."""
+
+    def excess(language):
+        generator = torch.Generator().manual_seed(0)
+        return float(evaluate(model, language, generator, n_most=0).excess_cross_entropy.mean())
+
+    return min(languages, key=excess)
 
 
 def _mean(values, where):
@@ -137,8 +185,9 @@ def coursework_loss(probability, stream, language):
     return ((squared * stream.valid).sum(-1) / stream.valid.sum(-1)).mean(-1)
 
 
-def loss_floor(language, n_streams=5000):
+def true_distribution_loss(language, n_streams=5000):
     """The coursework_loss of a predictor that knows the true distributions, over streams drawn
-    with a fixed seed; 0 for Reber, whose target is the true distribution itself."""
+    with a fixed seed. No floor: a counting language's target after an A is not the truth, so other
+    predictors can do better. 0 for Reber, whose target is the true distribution itself."""
     stream = language.streams(language.draw((n_streams,), torch.Generator().manual_seed(0)))
     return float(coursework_loss(stream.probability, stream, language))

@@ -43,7 +43,8 @@ import math
 
 import torch
 
-from anbn.languages import CountingLanguage, LanguageError
+from anbn.counting import CountingLanguage
+from anbn.languages import LanguageError
 from anbn.models import LSTM, ModelError
 
 LARGE = 1000.0  # sigmoid(-1000) is 0 and tanh(1000) is 1, in float32 and in float64

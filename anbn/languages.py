@@ -1,24 +1,33 @@
-"""Counting languages a^n b^(jn) c^(kn)...: streams of strings, and what is certain at each step.
+"""What a language is: strings over a few symbols, and what is certain at each of their steps.
 
-    anb2n, n=2:  A A B B B B, then A
-    read A, A:             the next symbol is not certain (another A, or the first B)
-    read B, B, B, and B:   certain: B, B, B, and then the next string's A
+A network reads streams of strings and predicts the next symbol. Training, evaluation, traces,
+machines and figures need of a language what `Language` lists, and ask for nothing else. A new
+language gives its symbols, its length and `word`; the rest then follows:
 
-A stream is 5 strings, each with n uniform on 1..length, and the first A of the next string: the
-training sequences of the coursework. Everything is computed for whole batches at once.
+    class Separated(Language):
+        name, symbols = "ansbn", "ABS"  # n=2: A A S B B, then A
+
+        def word(self, n):
+            return "A" * n + "S" + "B" * n
+
+anbn/counting.py has a^n b^n and its family, anbn/reber.py the Reber grammars, which replace the
+general methods by faster or other ones.
 """
 
-import math
-import re
+import functools
 from dataclasses import dataclass
 
 import torch
 
+from anbn.tables import what_follows
+
 STRINGS_PER_STREAM = 5
+MAX_MACHINE_SYMBOLS = 600  # of the strings n = 1, 2, ... that a machine is made from, together
+MAX_PAIRED = 16  # strings that each string of a machine's texts is followed by
 
 
 class LanguageError(ValueError):
-    """The name or the parameters describe no language of the family."""
+    """The name or the parameters describe no language."""
 
 
 @dataclass
@@ -55,132 +64,210 @@ class Stream:
         """The same stream on another device."""
         return Stream(**{k: None if v is None else v.to(device) for k, v in vars(self).items()})
 
+    def text(self, symbols, b):
+        """Sequence b of a stream (B, T) as letters, its last, predicted symbol included."""
+        steps = int(self.valid[b].sum())
+        return "".join(symbols[k] for k in self.symbols[b, : steps + 1].tolist())
 
-class CountingLanguage:
-    """a^n b^(jn) c^(kn)... with n uniform on 1..length.
 
-    multiples: how often each letter is repeated per n; the first is 1. anb2nc3n is (1, 2, 3).
-    Raises LanguageError for fewer than two letters, or a length or multiple below 1.
+class Language:
+    """Strings numbered n = 1, 2, ..., those up to `length` equally likely in training.
+
+    A stream is 5 strings read one after another without a reset, and the first symbol of the next
+    one, which is predicted and not read. At a step the next symbol is certain (deterministic) if no
+    other is legal; that no training string is longer than `length` is not knowledge.
     """
 
-    def __init__(self, multiples, length):
-        multiples = tuple(multiples)
-        if not 2 <= len(multiples) <= 26 or multiples[0] != 1 or min(multiples) < 1:
-            raise LanguageError(
-                f"multiples {multiples} make no counting language: two to 26 letters, "
-                "the first repeated n times, none less than n times"
-            )
+    name: str  # as --lang and file names spell it
+    symbols: str  # a character for each
+    embed = False  # the embedded Reber grammar
+    numbered = True  # there is one string for each n, so that there is a first n that fails
+    multiples = ()  # a^n b^(jn) c^(kn)... is (1, j, k, ...); empty for strings of another kind
+    one_by_one = False  # strings are read one by one from the start state, and end
+    judges_choices = False  # at a choice every legal symbol must outweigh every illegal one
+    stochastic_weight = 1.0  # of the loss at steps that are not certain, in the default recipe
+    length_means = "n"  # what `length` and the size of a machine count
+    state_names = ()  # of the values of Stream.state, where they are not numbers
+    state_meaning = "symbols of the string read"  # what the numbers are, for a legend
+
+    def __init__(self, length=8):
+        """length: the largest n in training. Raises LanguageError if it is below 1."""
         if length < 1:
             raise LanguageError(f"the largest n in training is {length}; it must be at least 1")
-        self.multiples, self.length = multiples, length
-        self.symbols = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(multiples)]
-        self.n_symbols = len(multiples)
-        self.name = "".join(
-            f"{letter}{'' if times == 1 else times}n"
-            for letter, times in zip(self.symbols.lower(), multiples, strict=True)
-        )
-
-    @classmethod
-    def named(cls, name, length=None):
-        """The language spelled `name`, such as anbncn or anb2nc3n; `length` defaults to 8 where
-        all multiples are 1, else to 4. Raises LanguageError for any other name."""
-        parts = re.findall(r"([a-z])([1-9][0-9]?)?n", name)
-        multiples = [int(times or 1) for _, times in parts]
-        letters = "".join(letter for letter, _ in parts)
-        spelled = "".join(f"{letter}{times}n" for letter, times in parts)
-        in_order = letters == "abcdefghijklmnopqrstuvwxyz"[: len(letters)]
-        if name != spelled or not in_order or len(parts) < 2 or multiples[0] != 1:
-            raise LanguageError(
-                f"unknown language {name!r}: choose reber, or a counting language spelled like "
-                "anbn, anb2n, anbncn, anb2nc3n"
-            )
-        return cls(multiples, length or (8 if max(multiples) == 1 else 4))
+        self.length = length
 
     @property
-    def entropy_rate(self):
-        """Nats per symbol: log(length), the surprise of one n, over the mean string length."""
-        return math.log(self.length) / (sum(self.multiples) * (self.length + 1) / 2)
+    def n_symbols(self):
+        return len(self.symbols)
 
     @property
-    def mean_undetermined(self):
-        """(K,) the distribution of the next symbol over all steps that are not certain: one letter
-        A in mean n is the last."""
-        stop = 2 / (self.length + 1)
-        probability = torch.zeros(self.n_symbols)
-        probability[:2] = torch.tensor([1 - stop, stop])
-        return probability
+    def title(self):
+        """The name in words."""
+        return f"embedded {self.name}" if self.embed else self.name
 
     @property
-    def memoryless_excess(self):
-        """The excess cross-entropy, in nats per symbol, of a predictor that is right wherever the
-        next symbol is certain and predicts mean_undetermined where it is not: the least there is
-        without counting the letters A."""
-        entropy = torch.special.entr(self.mean_undetermined.double()).sum().item()
-        return entropy / sum(self.multiples) - self.entropy_rate  # one step in so many follows an A
+    def file_name(self):
+        return f"{self.name}_embedded" if self.embed else self.name
+
+    def default_hidden(self, kind):
+        """Hidden units of an "srn" or "lstm" where nobody says how many."""
+        return 3 if kind == "lstm" else self.n_symbols
+
+    def word(self, n):
+        """The string of n, as text."""
+        raise LanguageError(f"the strings of {self.title} are not numbered")
+
+    # ---- the source
 
     def draw(self, shape, generator, length=None):
         """Random n for streams of the given shape: (*shape, 5) int64, on the generator's device.
 
-        length: the largest n, where it is not the language's own (a curriculum).
+        length: the largest n, where it is not the language's own.
         """
-        size = (*shape, STRINGS_PER_STREAM)
-        return torch.randint(
-            1, (length or self.length) + 1, size, generator=generator, device=generator.device
-        )
-
-    def training_symbols(self, n):
-        """What training needs of streams(n): symbols (..., T + 1), valid and deterministic
-        (..., T)."""
-        block = self._blocks(n)[1]
-        symbols = block % self.n_symbols
-        valid = block[..., :-1] < n.shape[-1] * self.n_symbols
-        return symbols, valid, (symbols[..., :-1] != 0) & valid
-
-    def _blocks(self, n):
-        """Sizes of a stream's blocks A^n, B^jn, ... of string 1, of string 2, ... (..., M*K); the
-        block of every symbol (..., T + 1), that of the final A and of padding being M*K."""
-        blocks = (n[..., None] * torch.tensor(self.multiples, device=n.device)).flatten(-2)
-        ends = blocks.cumsum(-1)
-        n_steps = int(ends[..., -1].max())
-        ended = torch.zeros(*n.shape[:-1], n_steps + 1, dtype=torch.uint8, device=n.device)
-        ended.scatter_(-1, ends, 1)  # no block is empty, so no two end at the same place
-        return blocks, ended.cumsum(-1, dtype=torch.uint8)
+        largest, size = length or self.length, (*shape, STRINGS_PER_STREAM)
+        return torch.randint(1, largest + 1, size, generator=generator, device=generator.device)
 
     def streams(self, n):
-        """Streams of the strings with the given n: n (..., M) int64 >= 1 -> Stream (...), T steps,
-        T the symbols of the longest stream (its final A is predicted, not read)."""
-        symbols, valid, deterministic = self.training_symbols(n)
-        blocks, block = self._blocks(n)
-        symbols = symbols.long()
-        read, next_read = symbols[..., :-1], symbols[..., 1:]
-        block = block[..., :-1].long().clamp(max=blocks.shape[-1] - 1)
-        step = torch.arange(block.shape[-1], device=n.device)
-        left = (blocks.cumsum(-1).gather(-1, block) - step - 1).clamp(min=0)  # of this letter
-        after_a = read == 0
-        seen = blocks.gather(-1, block) - left  # of this letter, this one included
-        probability = torch.nn.functional.one_hot(next_read, self.n_symbols).float()
-        # n is uniform on 1..length: after k letters A, n = k has probability 1 / (length - k + 1)
-        stop = 1 / (self.length - seen + 1).clamp(min=1)
-        probability[..., 0] = torch.where(after_a, 1 - stop, probability[..., 0])
-        probability[..., 1] = torch.where(after_a, stop, probability[..., 1])
-        legal = probability > 0
-        # that no training string is longer than `length` is not knowledge
-        legal[..., :2] |= after_a[..., None]
-        state = torch.where(after_a, seen, left)
-        return Stream(symbols, valid, legal, probability, deterministic, state)
+        """Streams of the strings with the given n: n (..., M) int64 >= 1 -> Stream (...), T the
+        steps of the longest stream."""
+        tables = self._tables(int(n.max()))
+        lengths = tables["length"][n.cpu() - 1]  # (..., M)
+        ends = lengths.cumsum(-1)
+        step = torch.arange(int(ends.max())).expand(*n.shape[:-1], -1).contiguous()  # (..., T)
+        string = torch.searchsorted(ends, step, right=True).clamp(max=n.shape[-1] - 1)
+        at = n.cpu().gather(-1, string) - 1, step - (ends - lengths).gather(-1, string)
+        valid = step < ends[..., -1:]
+        at = tuple(index.where(valid, 0) for index in at)
+        first = tables["symbols"][0, 0]
+        symbols = tables["symbols"][at].where(valid, first)
+        legal = tables["legal"][at]
+        return Stream(
+            symbols=torch.cat([symbols, first.expand(*n.shape[:-1], 1)], -1),
+            valid=valid,
+            legal=legal,
+            probability=tables["probability"][at],
+            deterministic=legal.sum(-1) == 1,
+            state=at[1] + 1,
+        ).to(n.device)
 
     def strings(self, n):
         """Single strings from the start state: n (...) int64 -> Stream (...)."""
         return self.streams(n[..., None])
 
-    def coursework_target(self, stream):
-        """The target the coursework measures its loss against: (0.8, 0.2, 0...) after an A, else
-        the certain symbol. Returns (..., T, K)."""
-        target = torch.nn.functional.one_hot(stream.targets, self.n_symbols).float()
-        guess = target.new_zeros(self.n_symbols)
-        guess[:2] = target.new_tensor([0.8, 0.2])
-        return torch.where((stream.inputs == 0)[..., None], guess, target)
+    def training_symbols(self, draws):
+        """What training needs of streams(draws): symbols (..., T + 1), valid and deterministic
+        (..., T)."""
+        stream = self.streams(draws)
+        return stream.symbols, stream.valid, stream.deterministic
 
-    def state_names(self):
-        """What the numbers in Stream.state mean, for a legend."""
-        return "letters A read; then letters of the same kind still to come"
+    @functools.cached_property
+    def entropy_rate(self):
+        """Nats per predicted symbol: the mean surprise of a string over its mean length."""
+        probability = self._training_steps[0].double()
+        return float(torch.special.entr(probability).sum() / len(probability))
+
+    @functools.cached_property
+    def stochastic_mean(self):
+        """(K,) the distribution of the next symbol over all steps that are not certain; None where
+        there are none."""
+        probability, stochastic = self._training_steps
+        return probability[stochastic].mean(0) if stochastic.any() else None
+
+    @property
+    def memoryless_excess(self):
+        """The excess cross-entropy, in nats per symbol, of a predictor that is right wherever the
+        next symbol is certain and predicts stochastic_mean where it is not; None where there is
+        no such mean."""
+        if self.stochastic_mean is None:
+            return None
+        share = float(self._training_steps[1].double().mean())
+        entropy = torch.special.entr(self.stochastic_mean.double()).sum().item()
+        return entropy * share - self.entropy_rate
+
+    @functools.cached_property
+    def _training_steps(self):
+        """probability (steps, K) and whether the next symbol is uncertain (steps,), at every step
+        of the strings in training."""
+        stream = self.strings(torch.arange(1, self.length + 1))
+        return stream.probability[stream.valid], ~stream.deterministic[stream.valid]
+
+    def coursework_target(self, stream):
+        """The target the coursework's loss is measured against: (..., T, K)."""
+        return stream.probability
+
+    def numbers(self, text):
+        """A text as symbols (len(text),) int64."""
+        return torch.tensor([self.symbols.index(letter) for letter in text])
+
+    def _tables(self, largest):
+        """What follows in the strings n = 1, 2, ..., up to `largest` or farther."""
+        return self._tables_to(1 << max(largest, self.length).bit_length())
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019  a language lives as long as the program
+    def _tables_to(self, largest):
+        first = self.word(1)[0]
+        texts = [self.numbers(self.word(n) + first) for n in range(1, largest + 1)]
+        return what_follows(texts, self.n_symbols, self.length)
+
+    # ---- its strings, for traces, machines and analysis
+
+    def fresh(self, n_strings, generator):
+        """Strings to trace, drawn as in training: a Stream (B, T) of sequences of up to five."""
+        n = self.draw((-(-n_strings // STRINGS_PER_STREAM),), generator)  # (B, 5)
+        used = n_strings - (len(n) - 1) * STRINGS_PER_STREAM  # in the last sequence
+        stream = self.streams(n)
+        stream.valid[-1, sum(len(self.word(k)) for k in n[-1, :used].tolist()) :] = False
+        longest = int(stream.valid.sum(-1).max())
+        parts = {k: v for k, v in vars(stream).items() if v is not None}
+        cut = {k: v[:, : longest + (k == "symbols")] for k, v in parts.items()}
+        return Stream(**cut)
+
+    def probe(self, longest=None):
+        """The strings an analysis looks at: a Stream (B, T), row n - 1 the string of n and the
+        first string after it, n = 1..longest (default: the training length)."""
+        n = torch.arange(1, (longest or self.length) + 1)
+        return self.streams(torch.stack([n, torch.ones_like(n)], -1))
+
+    @property
+    def machine_length(self):
+        """The largest n of the strings that a machine is made from by default."""
+        longest, symbols = 1, len(self.word(1))
+        while symbols + len(self.word(longest + 1)) <= MAX_MACHINE_SYMBOLS:
+            longest += 1
+            symbols += len(self.word(longest))
+        return min(self.length, longest)
+
+    def texts(self, longest):
+        """Texts that a machine is made from, in the order of n: pairs of strings with n up to
+        `longest`, and the next string's first symbol, which is predicted and not read. Each n is
+        followed by every n, or by MAX_PAIRED of them evenly spread."""
+        singles = [self.word(n) for n in range(1, longest + 1)]
+        step = -(-longest // MAX_PAIRED)
+        return [one + two + singles[0][0] for one in singles for two in singles[::-step][::-1]]
+
+    def single_texts(self, n_states):
+        """Single strings from the start, the shortest first, up to the shortest that no machine of
+        n_states states can be right on (it has a state for each n)."""
+        return [self.word(n) + self.word(1)[0] for n in range(1, n_states + 2)]
+
+    def legal_next(self, text):
+        """The legal symbols after each prefix of a text of `texts`, the whole text excepted: a
+        list of text."""
+        numbers, read, first = [], 0, self.word(1)[0]
+        known = range(1, 1 + max(2 * self.length, len(text)))
+        while read < len(text) - 1:
+            fits = (n for n in known if text.startswith(self.word(n) + first, read))
+            largest = max(fits, key=lambda n: len(self.word(n)))
+            numbers.append(largest)
+            read += len(self.word(largest))
+        legal = self.streams(torch.tensor([numbers])).legal[0]  # (T, K)
+        return ["".join(sorted(self.symbols[k] for k in row.nonzero()[:, 0])) for row in legal]
+
+    def stages(self, stream):
+        """The stage of every step, for tables of gates and cells: labels (B, T) int64 and their
+        names, a tuple of str. Here: the symbol read."""
+        return stream.inputs, tuple(f"reading {letter}" for letter in self.symbols)
+
+    def cell_stages(self, stream):
+        """The stages of the table of what each cell counts."""
+        return self.stages(stream)

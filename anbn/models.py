@@ -8,7 +8,10 @@
     LSTM   gates i, f, g, o, start zero    (Hochreiter & Schmidhuber 1997, Gers et al. 2000)
     both   logits = hidden V + out_bias
 
-Network s of a model is network s alone: nothing is shared between networks.
+`step` is the recurrence, differentiated by autograd. Small networks on a CPU are read by scan.c
+instead, where there is a compiler and no gradient is asked for: see compiled.py, which
+tests/test_anbn_compiled.py holds against this file. Network s of a model is network s alone within
+rounding: nothing is shared between networks.
 """
 
 import math
@@ -16,9 +19,9 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.functional import one_hot
 
-from anbn.compiled import CompiledLSTM, CompiledSRN, library_for
-from anbn.scan import LSTMScan, SRNScan
+from anbn import compiled
 
 
 class ModelError(ValueError):
@@ -26,10 +29,15 @@ class ModelError(ValueError):
 
 
 class State(NamedTuple):
-    """What a network carries from step to step; cell is None for an SRN."""
+    """What a network carries from step to step, and an LSTM's gates at the step that led to it,
+    which are not read again. Each (S, B, H); all but hidden are None for an SRN."""
 
-    hidden: torch.Tensor  # (S, B, H)
-    cell: torch.Tensor | None = None  # (S, B, H)
+    hidden: torch.Tensor
+    cell: torch.Tensor | None = None
+    input_gate: torch.Tensor | None = None
+    forget_gate: torch.Tensor | None = None
+    candidate: torch.Tensor | None = None
+    output_gate: torch.Tensor | None = None
 
 
 class Activity(NamedTuple):
@@ -54,13 +62,11 @@ class Recurrent(nn.Module):
 
     kind: str  # "srn" or "lstm"
     names: tuple  # parameter names, as stored
-    gate_rows: int  # rows of W, U and hid_bias per hidden unit
-    scan: type  # the recurrence in torch's operations
-    compiled: type  # and from scan.c
+    gate_rows: int  # columns of W, U and hid_bias per hidden unit
 
     def __init__(self, n_symbols, n_hidden, seeds=(0,), init=None):
-        """init: standard deviation of normal initial parameters; None for the kind's own start.
-        seeds: one whole number per network. Raises ModelError for impossible sizes."""
+        """init: standard deviation of normal initial parameters; None: uniform in +-1/sqrt(H), as
+        in nn.RNN. seeds: one whole number per network. Raises ModelError for impossible sizes."""
         super().__init__()
         if n_symbols < 2 or n_hidden < 1 or len(seeds) < 1:
             raise ModelError(
@@ -69,10 +75,15 @@ class Recurrent(nn.Module):
             )
         for name, shape in self.shapes(n_symbols, n_hidden).items():
             self.register_parameter(name, nn.Parameter(torch.empty(len(seeds), *shape)))
+        bound = 1 / math.sqrt(n_hidden)
         with torch.no_grad():
             for s, seed in enumerate(seeds):
                 generator = torch.Generator().manual_seed(int(seed))
-                self._draw(s, generator, init)
+                for parameter in self.parameters():
+                    if init is None:
+                        parameter[s].uniform_(-bound, bound, generator=generator)
+                    else:
+                        parameter[s].normal_(0, init, generator=generator)
 
     @classmethod
     def shapes(cls, n_symbols, n_hidden):
@@ -88,15 +99,6 @@ class Recurrent(nn.Module):
         }
         return {name: shapes[name] for name in cls.names}
 
-    def _draw(self, s, generator, init):
-        """Initial parameters of network s. The default is uniform in +-1/sqrt(H), as in nn.RNN."""
-        bound = 1 / math.sqrt(self.n_hidden)
-        for parameter in self.parameters():
-            if init is None:
-                parameter[s].uniform_(-bound, bound, generator=generator)
-            else:
-                parameter[s].normal_(0, init, generator=generator)
-
     @property
     def n_networks(self):
         return self.U.shape[0]
@@ -108,6 +110,60 @@ class Recurrent(nn.Module):
     @property
     def n_symbols(self):
         return self.W.shape[1]
+
+    # ---- the recurrence
+
+    def next_state(self, rows, state):
+        """The State after a step: rows (S, B, G) the pre-activations of the hidden units, or of the
+        gates i, f, g, o of an LSTM, G = H or 4H."""
+        raise NotImplementedError
+
+    def input_recurrent_weights(self, gain=None):
+        """W + hid_bias (S, K, G), for exactly one symbol is on, and U (S, H, G), times `gain`."""
+        W, U = self.W + self.hid_bias[:, None], self.U
+        return (W, U) if gain is None else (gain * W, gain * U)
+
+    def step(self, symbols, state, gain=None):
+        """Read one symbol per sequence: symbols (B,) or (S, B) int64 -> the State after it.
+
+        gain: a factor of all pre-activations, or one of each column of U (G,).
+        """
+        W, U = self.input_recurrent_weights(gain)
+        return self.next_state(self.one_hot(symbols) @ W + state.hidden @ U, state)
+
+    def one_hot(self, symbols):
+        """symbols (B,), the same for all networks, or (S, B) -> (S, B, K)."""
+        return one_hot(symbols.expand(self.n_networks, -1), self.n_symbols).to(self.W.dtype)
+
+    def read_out(self, hidden):
+        """hidden (S, ..., H) -> logits (S, ..., K)."""
+        logits = hidden.flatten(1, -2) @ self.V + self.out_bias[:, None]
+        return logits.unflatten(1, hidden.shape[1:-1])
+
+    def forward(self, inputs, start=None, gain=None):
+        """Read sequences: inputs (B, T) int64, the same for all networks, or (S, B, T).
+
+        start: the State before the first symbol; the network's own start state by default.
+        gain: as in `step`. Returns an Activity.
+        """
+        n_batch, n_steps = inputs.shape[-2:]
+        state = self.start(n_batch) if start is None else start
+        library = None if torch.is_grad_enabled() else compiled.library_for(self)
+        if library:
+            logits, hidden, cell, gates = library.read(self, inputs, state, gain)
+            return Activity(hidden, logits, cell, *(() if cell is None else gates.chunk(4, -1)))
+        W, U = self.input_recurrent_weights(gain)
+        read = (self.one_hot(inputs.flatten(-2)) @ W).unflatten(1, (n_batch, n_steps))
+        states = []
+        for rows in read.unbind(2):
+            state = self.next_state(torch.baddbmm(rows, state.hidden, U), state)
+            states.append(state)
+        hidden, *rest = (
+            None if c[0] is None else torch.stack(c, 2) for c in zip(*states, strict=True)
+        )
+        return Activity(hidden, self.read_out(hidden), *rest)
+
+    # ---- networks as parameters
 
     def select(self, index):
         """A model of the networks at `index` (a whole number, a slice or a list), as a copy."""
@@ -128,6 +184,9 @@ class Recurrent(nn.Module):
         missing = [name for name in cls.names if name not in parameters]
         if missing:
             raise ModelError(f"no {cls.kind} network: {', '.join(missing)} missing")
+        kinds = {getattr(parameters[name], "dtype", None) for name in cls.names}
+        if kinds not in ({torch.float32}, {torch.float64}):
+            raise ModelError(f"no {cls.kind} network: its parameters must be float32 or float64")
         U, W = parameters["U"], parameters["W"]
         if U.dim() != 3 or W.dim() != 3 or 0 in (*U.shape, *W.shape):
             raise ModelError(f"no {cls.kind} network: U and W must be matrices")
@@ -137,60 +196,30 @@ class Recurrent(nn.Module):
                 raise ModelError(f"no {cls.kind} network: {name} has shape {have[1:]}, not {shape}")
             if not parameters[name].isfinite().all():
                 raise ModelError(f"{name} holds a value that is not finite")
-        model = cls(W.shape[1], U.shape[1], seeds=[0] * U.shape[0])
-        model.to(dtype=U.dtype, device=U.device)
-        with torch.no_grad():
-            for name in cls.names:
-                getattr(model, name).copy_(parameters[name])
+        model = cls.__new__(cls)
+        nn.Module.__init__(model)
+        for name in cls.names:
+            model.register_parameter(name, nn.Parameter(parameters[name].detach().clone()))
         return model
 
-    def forward(self, inputs, start=None, slope=None):
-        """Read sequences: inputs (B, T) int64, the same for all networks, or (S, B, T).
+    def flat(self):
+        """All parameters of every network, in the order of `names`: a new tensor (S, P)."""
+        return torch.cat([getattr(self, name).detach().flatten(1) for name in self.names], 1)
 
-        start: the State before the first symbol; the network's own start state by default.
-        slope: a factor of all pre-activations of the hidden units and gates, or one of each row
-        (G,), in the order of U's columns.
-        Returns an Activity. Gradients flow through its logits alone.
-        """
-        if inputs.dim() == 2:
-            inputs = inputs.expand(self.n_networks, *inputs.shape)
-        start = self.start(inputs.shape[1]) if start is None else start
-        biased = self.W + repeated(self.hid_bias, self.n_symbols)
-        across = torch.cat([biased, self.U], 1)
-        parts = across if slope is None else slope * across, self.V, self.out_bias
-        starts = [part.mT.contiguous() for part in start if part is not None]  # (S, H, B)
-        if library := library_for(across, self.n_hidden):
-            symbols = inputs.mT.contiguous()  # (S, T, B)
-            outputs = self.compiled.apply(library, *parts, symbols, *starts)
-        else:
-            symbols = inputs.permute(2, 0, 1).contiguous()  # (T, S, B)
-            outputs = (part.transpose(0, 1) for part in self.scan.apply(*parts, symbols, *starts))
-        logits, hidden, *rest = (part.permute(0, 3, 1, 2) for part in outputs)
-        if not rest:
-            return Activity(hidden, logits)
-        cell, gates = rest
-        i, f, g, o = gates.chunk(4, -1)
-        return Activity(hidden, logits, cell, i, f, g, o)
+    def flatten_parameters(self):
+        """Make the parameters views of one tensor, and return it: (S, P) as in `flat`."""
+        parameters, flat = [getattr(self, name) for name in self.names], self.flat()
+        sizes = [parameter[0].numel() for parameter in parameters]
+        for parameter, part in zip(parameters, flat.split(sizes, 1), strict=True):
+            parameter.data = part.view(parameter.shape)
+        return flat
 
     @torch.no_grad()
-    def fold(self, slope):
-        """Multiply all pre-activations of the hidden units and gates by `slope`, for good; or each
-        row of them by its own (G,)."""
+    def scale_weights(self, gain):
+        """Multiply all pre-activations of the hidden units and gates by `gain`, for good; or each
+        column of them by its own (G,)."""
         for name in ("W", "U", "hid_bias"):
-            getattr(self, name).mul_(slope)
-
-    def read_out(self, hidden):
-        """hidden (S, ..., H) -> logits (S, ..., K)."""
-        logits = hidden.flatten(1, -2) @ self.V + self.out_bias[:, None]
-        return logits.unflatten(1, hidden.shape[1:-1])
-
-    def step(self, symbols, state):
-        """Read one symbol per sequence: symbols (B,) or (S, B) int64 -> the State after it."""
-        if symbols.dim() == 1:
-            symbols = symbols.expand(self.n_networks, -1)
-        activity = self(symbols[..., None], state)
-        cell = None if activity.cell is None else activity.cell[:, :, 0]
-        return State(activity.hidden[:, :, 0], cell)
+            getattr(self, name).mul_(gain)
 
 
 class SRN(Recurrent):
@@ -199,11 +228,13 @@ class SRN(Recurrent):
     kind = "srn"
     names = ("H0", "W", "U", "hid_bias", "V", "out_bias")
     gate_rows = 1
-    scan, compiled = SRNScan, CompiledSRN
 
     def start(self, n_batch):
         """The start State for n_batch sequences: hidden (S, B, H)."""
-        return State(repeated(self.H0.tanh(), n_batch))
+        return State(self.H0.tanh()[:, None].expand(-1, n_batch, -1))
+
+    def next_state(self, rows, state):
+        return State(rows.tanh())
 
 
 class LSTM(Recurrent):
@@ -212,18 +243,17 @@ class LSTM(Recurrent):
     kind = "lstm"
     names = ("W", "U", "hid_bias", "V", "out_bias")
     gate_rows = 4
-    scan, compiled = LSTMScan, CompiledLSTM
 
     def start(self, n_batch):
         """The start State for n_batch sequences: hidden and cell (S, B, H), zero."""
         zero = self.U.new_zeros(self.n_networks, n_batch, self.n_hidden)
         return State(zero, zero)
 
-
-def repeated(vectors, n):
-    """(S, X) -> (S, n, X). As a product, so that the gradient is summed over n in one order,
-    whatever S is: the sums of a broadcast are not."""
-    return vectors.new_ones(len(vectors), n, 1) @ vectors[:, None]
+    def next_state(self, rows, state):
+        i, f, g, o = rows.chunk(4, -1)
+        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+        cell = f * state.cell + i * g
+        return State(o * cell.tanh(), cell, i, f, g, o)
 
 
 MODELS = {"srn": SRN, "lstm": LSTM}

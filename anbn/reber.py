@@ -11,9 +11,10 @@ one string of at least `length` symbols, cut after `longest` steps (fewer than o
 
 import torch
 
-from anbn.languages import LanguageError, Stream
+from anbn.languages import Language, LanguageError, Stream
 
 SYMBOLS = "BTSXPVE"
+MAX_TEXTS = 5000  # strings a machine is made from; they double every two symbols
 GRAPH = (  # node: (symbol, next node), (symbol, next node); the string ends with the E of node 3
     (("T", 1), ("P", 5)),
     (("S", 1), ("X", 2)),
@@ -24,28 +25,34 @@ GRAPH = (  # node: (symbol, next node), (symbol, next node); the string ends wit
 )
 
 
-class ReberLanguage:
+class ReberLanguage(Language):
     """Strings of the Reber grammar, or of the embedded one with embed=True.
 
     length: the least number of symbols of a string (the shortest Reber string has 5, the shortest
     embedded one 9). Raises LanguageError for a length outside 1..60.
     """
 
+    name, symbols = "reber", SYMBOLS
+    numbered = False
+    one_by_one = True
+    judges_choices = True
+    length_means = "length"
+
     def __init__(self, embed=False, length=4):
         if not 1 <= length <= 60:
             raise LanguageError(f"the least length of a Reber string is {length}; choose 1 to 60")
         self.embed, self.length = embed, length
-        self.name = "reber"
-        self.symbols, self.n_symbols = SYMBOLS, len(SYMBOLS)
+        # Most steps of the embedded grammar are a coin's throw: their noise drowns the recall.
+        self.stochastic_weight = 0.1 if embed else 1.0
         self.longest = 60 + length
-        self.nodes, self.arcs = _arcs(embed)
+        self.state_names, self.arcs = _arcs(embed)
         self._build_chain()
 
     def _build_chain(self):
         """The source as a Markov chain over (node, symbols still required), so that a least length
         is part of the distribution: each arc keeps its probability times the probability that the
         rest of the string is long enough."""
-        n_nodes = len(self.nodes)
+        n_nodes = len(self.state_names)
         shortest = 9 if self.embed else 5
         least = self.length if self.length > shortest else 0
         # enough[r, node]: probability that from here on at least r more symbols follow
@@ -104,12 +111,6 @@ class ReberLanguage:
         size = (*shape, self.longest)
         return torch.rand(size, generator=generator, device=generator.device)
 
-    def training_symbols(self, draws):
-        """What training needs of streams(draws): symbols (..., T + 1), valid and deterministic
-        (..., T)."""
-        streams = self.streams(draws)
-        return streams.symbols, streams.valid, streams.deterministic
-
     def streams(self, draws):
         """Walks decided by `draws` (..., longest) in [0, 1) -> Stream with T at most longest steps.
 
@@ -139,9 +140,11 @@ class ReberLanguage:
         before, targets = torch.stack(visited, -1), torch.stack(read, -1)  # (..., T)
         valid = ~ends[before]
         start = torch.full_like(targets[..., :1], SYMBOLS.index("B"))
-        node = before % len(self.nodes)
+        node = before % len(self.state_names)
         allowed = legal[node]  # (..., T, K), empty after the end
-        recall = torch.tensor([name.startswith("recall") for name in self.nodes], device=device)
+        recall = torch.tensor(
+            [name.startswith("recall") for name in self.state_names], device=device
+        )
         return Stream(
             symbols=torch.cat([start, targets.where(valid, 0)], -1),
             valid=valid,
@@ -152,13 +155,60 @@ class ReberLanguage:
             recall=recall[node] if self.embed else None,
         )
 
-    def coursework_target(self, stream):
-        """The target the coursework measures its loss against: the grammar's own distribution."""
-        return stream.probability
+    # ---- its strings, for traces, machines and analysis
 
-    def state_names(self):
-        """The name of each value of Stream.state."""
-        return self.nodes
+    def fresh(self, n_strings, generator):
+        """Strings to trace: a Stream (B, T), one string each."""
+        return self.streams(self.draw((n_strings,), generator))
+
+    def probe(self, longest=None):
+        """200 strings of a fixed seed: a Stream (B, T)."""
+        return self.fresh(200, torch.Generator().manual_seed(0))
+
+    @property
+    def machine_length(self):
+        """The number of symbols that nine strings in ten do not exceed."""
+        return max(self.length + 4, 15 if self.embed else 11)
+
+    def texts(self, longest):
+        """All strings of at most `longest` symbols, shortest first; fewer symbols if there would be
+        more than MAX_TEXTS strings."""
+        complete, front = [], [("", 0)]
+        for _ in range(longest):
+            front = [
+                (text + SYMBOLS[symbol], to)
+                for text, node in front
+                for symbol, to in self.arcs[node]
+            ]
+            ended = [text for text, node in front if not self.arcs[node]]
+            if len(complete) + len(ended) > MAX_TEXTS:
+                break
+            complete += ended
+        return complete
+
+    def single_texts(self, n_states):
+        """All strings of at most 16 symbols, or 20 of the embedded grammar."""
+        return self.texts(20 if self.embed else 16)
+
+    def legal_next(self, text):
+        node, legal = 0, []
+        for symbol in text[:-1]:
+            node = dict(self.arcs[node])[SYMBOLS.index(symbol)]
+            legal.append("".join(sorted(SYMBOLS[k] for k, _ in self.arcs[node])))
+        return legal
+
+    def stages(self, stream):
+        """The nodes of the graph."""
+        return stream.state, self.state_names
+
+    def cell_stages(self, stream):
+        """The symbols read."""
+        return stream.inputs, self.symbols
+
+    stochastic_mean = None  # the loss of a choice is never replaced by a mean
+
+    def default_hidden(self, kind):
+        return {"srn": 2, "lstm": 4 if self.embed else 3}[kind]
 
 
 def _arcs(embed):
@@ -192,12 +242,14 @@ def _arcs(embed):
         return tuple(names), arcs
     outer = node("outer")
     arc(0, "B", outer)
-    closing, end = node("closing"), node("end")
-    arc(closing, "E", end)
+    recall = {}
     for letter in "TP":
         before_b = node(f"B{letter}")
         arc(outer, letter, before_b)
-        first, done = inner(f"{letter}")
+        first, recall[letter] = inner(f"{letter}")
         arc(before_b, "B", first)
+    closing, end = node("closing"), node("end")
+    for letter, done in recall.items():
         arc(done, letter, closing)
+    arc(closing, "E", end)
     return tuple(names), arcs

@@ -6,15 +6,34 @@ shorter = with_options(recipe, n_sequences=4_000)
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import torch
 
 from anbn.models import MODELS
-from anbn.replay import sent
+from anbn.optim import OPTIMIZERS
 
-OPTIMIZERS = ("rotated", "adam", "sgd")
-AIMS = ("next", "mean")
-LARGEST_ROTATED = 300  # parameters per network: beyond, the eigenvectors take most of the time
+MAX_ROTATED = 300  # parameters per network: beyond, the eigenvectors take most of the time
+GAIN_END = 0.9  # the part of the training after which gains stay as they are
+CHOICES = {"optimizer": tuple(OPTIMIZERS), "stochastic_target": ("next", "mean")}
+TINY, HUGE = 1e-300, 1e300  # what is above 0, and finite
+LIMITS = {  # setting: what it is, the least and the largest it may be, and in words
+    "n_sequences": (int, 1, 10**15, "a whole number from 1 to 10^15"),
+    "batch_size": (int, 1, 10**15, "a whole number from 1 to 10^15"),
+    "learning_rate": (Real, TINY, 1e30, "a number above 0, at most 10^30"),
+    "warm_up": (Real, 0, 1, "a number from 0 to 1"),
+    "momentum": (Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
+    "second_moment": (Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
+    "clip": (Real, TINY, HUGE, "a number above 0"),
+    "stochastic_weight": (Real, 0, HUGE, "a number not below 0"),
+    "init": (Real, TINY, HUGE, "a number above 0"),
+    "identity": (Real, -HUGE, HUGE, "a number"),
+    "noise": (Real, 0, HUGE, "a number not below 0"),
+    "gate_gain": (Real, TINY, 1e6, "a number above 0, at most 10^6"),
+    "input_gain": (Real, TINY, 1e6, "a number above 0, at most 10^6"),
+    "gain_start": (Real, 0, GAIN_END - 1e-6, f"a number from 0 to below {GAIN_END}"),
+    "forget_bias": (Real, -HUGE, HUGE, "a number"),
+}
 
 
 class RecipeError(ValueError):
@@ -33,28 +52,27 @@ class Recipe:
     momentum: float = 0.9  # of sgd; decay of Adam's first moment
     second_moment: float = 0.99  # Adam's; 0.99 forgets the long plateau before the count is found
     clip: float = 1.0  # largest norm of one network's gradient
-    undetermined_weight: float = 1.0  # weight of steps whose next symbol is not certain
-    undetermined_aim: str = "next"  # what these learn: the next symbol; or mean, see far_recipe
+    stochastic_weight: float = 1.0  # weight of steps whose next symbol is not certain
+    stochastic_target: str = "next"  # what these learn: the next symbol; or mean, see far_recipe
     init: float | None = None  # normal(0, init) parameters; None: uniform in +-1/sqrt(H)
     identity: float = 0.0  # SRN: recurrent weights start as this times the identity, and noise
     noise: float = 0.1  # standard deviation of that noise
-    steepness: float = 1.0  # LSTM: the slope of forget and output gates grows from 1 to this
-    input_steepness: float = 1.0  # and that of input gates and candidates to this
-    flat: float = 0.3  # the part of the training before they grow
+    gate_gain: float = 1.0  # LSTM: the gain of forget and output gates grows from 1 to this
+    input_gain: float = 1.0  # and that of input gates and candidates to this
+    gain_start: float = 0.3  # the part of the training before they grow
     forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
 
     def __post_init__(self):
-        if self.optimizer not in OPTIMIZERS:
-            names = ", ".join(OPTIMIZERS)
-            raise RecipeError(f"unknown optimizer {self.optimizer!r}; choose one of {names}")
-        if self.undetermined_aim not in AIMS:
-            names = ", ".join(AIMS)
-            raise RecipeError(f"unknown aim {self.undetermined_aim!r}; choose one of {names}")
-        for name in ("n_sequences", "batch_size"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise RecipeError(f"the learning rate {self.learning_rate} must be a number above 0")
+        for name, names in CHOICES.items():
+            if getattr(self, name) not in names:
+                raise RecipeError(f"{name} is {getattr(self, name)!r}; choose {' or '.join(names)}")
+        for name, (kind, least, most, words) in LIMITS.items():
+            value = getattr(self, name)
+            if name == "init" and value is None:
+                continue
+            number = isinstance(value, kind) and not isinstance(value, bool)
+            if not (number and least <= value <= most):
+                raise RecipeError(f"{name} is {value!r}; it must be {words}")
 
     @property
     def n_updates(self):
@@ -67,14 +85,17 @@ class Recipe:
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
         return self.learning_rate * max(rise * fall, 1e-3)
 
-    def slopes(self, update, model):
-        """The factors of the model's pre-activations at an update, (G,): 1 until the count is
-        found, then a geometric rise, then constant while the learning rate falls to 0."""
+    def gain(self, update, model):
+        """The factors of the model's pre-activations at an update, (G,) or one for all: 1 until the
+        count is found, then a geometric rise, then constant while the learning rate falls to 0."""
+        if self.gate_gain == self.input_gain == 1 or model.kind == "srn":
+            return 1.0
         progress = update / self.n_updates
-        grown = min(1.0, max(0.0, progress - self.flat) / (0.9 - self.flat))
-        switch, amount = self.steepness**grown, self.input_steepness**grown
-        factors = [amount, switch, amount, switch] if model.kind == "lstm" else [1.0]  # i, f, g, o
-        return sent(torch.tensor(factors).repeat_interleave(model.n_hidden), model.U.device)
+        grown = min(1.0, max(0.0, progress - self.gain_start) / (GAIN_END - self.gain_start))
+        gate, amount = self.gate_gain**grown, self.input_gain**grown
+        factors = (amount, gate, amount, gate)  # i, f, g, o
+        each = [factor for factor in factors for _ in range(model.n_hidden)]
+        return torch.tensor(each, device=model.U.device)
 
 
 def default_recipe(language, kind, n_hidden):
@@ -88,18 +109,16 @@ def default_recipe(language, kind, n_hidden):
     unless they weigh less.
     """
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
-    small = sum(map(math.prod, sizes)) <= LARGEST_ROTATED
+    small = sum(map(math.prod, sizes)) <= MAX_ROTATED
     shared = {"optimizer": "rotated" if small else "adam"}
-    counting = hasattr(language, "multiples")
     if kind == "lstm":
         shared["forget_bias"] = 1.0
-        if getattr(language, "embed", False):
-            return Recipe(n_sequences=24_000, undetermined_weight=0.1, **shared)
-        return Recipe(n_sequences=16_000, **shared)
-    if not counting:
+        length = 24_000 if language.embed else 16_000
+        return Recipe(length, stochastic_weight=language.stochastic_weight, **shared)
+    if not language.numbered:
         return Recipe(n_sequences=32_000, batch_size=16, learning_rate=0.03, **shared)
     if n_hidden <= 2:
-        plain = max(language.multiples) == 1
+        plain = max(language.multiples, default=1) == 1
         length, identity = (32_000, 1.0) if plain else (48_000, 0.7)
         return Recipe(length, batch_size=16, learning_rate=0.05, identity=identity, **shared)
     return Recipe(n_sequences=96_000, batch_size=32, learning_rate=0.03, identity=1.0, **shared)
@@ -110,7 +129,7 @@ def far_recipe(language, kind, n_hidden):
     are probabilities at every step.
 
     Two things end a trained LSTM's count soon after. One is soft gates, by which the cell leaks a
-    little at every step: so once the count is found, the slope of forget and output gates grows
+    little at every step: so once the count is found, the gain of forget and output gates grows
     until they switch, and, less, that of input gates and candidates, the amounts that are counted
     (where a letter takes back half of what another adds, these must stay soft). The other is the
     lesson that no n in training is larger than it is: so the steps that are not certain learn their
@@ -122,19 +141,19 @@ def far_recipe(language, kind, n_hidden):
 
     Raises RecipeError for an SRN, whose units have no gates, and for Reber, which does not count.
     """
-    if kind != "lstm" or not hasattr(language, "multiples"):
+    if kind != "lstm" or not language.numbered:
         raise RecipeError("only LSTMs that count have a recipe for counting far: use --model lstm")
-    alike = max(language.multiples) == 1
+    alike = max(language.multiples, default=1) == 1
     return Recipe(
         n_sequences=128_000,
         batch_size=16,
         optimizer="adam",
         learning_rate=0.03 if language.n_symbols == 2 else 0.04,
         forget_bias=1.0,
-        steepness=200.0,
-        input_steepness=30.0 if alike else 1.0,
-        undetermined_weight=0.2,
-        undetermined_aim="mean",
+        gate_gain=200.0,
+        input_gain=30.0 if alike else 1.0,
+        stochastic_weight=0.2,
+        stochastic_target="mean",
     )
 
 

@@ -1,63 +1,39 @@
-/* The loops over time of the recurrent networks, compiled: by compiled.py for a processor, by gpu.py
-   for a GPU.
+/* The recurrence of models.py over time and the loss of train.py, with their gradients, compiled by
+   compiled.py.
 
-   S networks, B sequences, T steps, K symbols, H hidden units; G = H (SRN) or 4H (LSTM) rows of
-   pre-activations. Every array is contiguous, its axes in the order given; what one network reads
-   and writes lies together, so that it fits the fastest cache. Networks are independent, and so
-   are sequences: on a processor the outermost loops take one network and LANES sequences, which
-   fill a vector register of most, through all their steps. `lanes` holds one number for each of
-   them (vectors as GCC and Clang extend C by). On a GPU every sequence has a thread of its own,
-   `lanes` is one number, and K and H are known, so that all else is kept in registers.
-*/
-
-#ifdef ON_GPU
-
-typedef float lanes;
-typedef int whole;
-typedef long long int64_t;
-#define LANES 1
-#define INLINE static __device__ __forceinline__
-#define ENTRY extern "C" __global__ void
-#define ZERO 0.0f
-#define LANE(x, b) (x)
-
-INLINE lanes choose(whole yes, float constant, lanes otherwise) {
-    return yes ? constant : otherwise;
-}
-
-INLINE lanes two_to(lanes m) { return __int_as_float(((int)m + 127) << 23); }
-
-#else
+   S networks, B sequences, T steps, K symbols, H hidden units; G = H (SRN) or 4H (LSTM) columns of
+   pre-activations, R = K + H rows of weights. Every array is contiguous, its axes in the order
+   given. Networks are independent, and so are sequences: the outermost loops take one network and
+   LANES sequences, which fill a vector register, through all their steps. `lanes` holds one number
+   for each of them (vectors as GCC and Clang extend C by). */
 
 #include <stdint.h>
 #include <string.h>
+
+#ifdef __clang__
+const char COMPILER[] = "clang " __clang_version__;
+#else
+const char COMPILER[] = "gcc " __VERSION__;
+#endif
 
 #define LANES 8
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t whole __attribute__((vector_size(4 * LANES)));
 #define INLINE static inline __attribute__((always_inline))
-#define ENTRY void
 #define ZERO ((lanes){0})
-#define LANE(x, b) (x)[b]
-#define N_SYMBOLS K
-#define N_HIDDEN H
+#define CLEAR(array) memset(array, 0, sizeof array)
 
-INLINE lanes choose(whole yes, float constant, lanes otherwise) {
-    lanes same = constant - ZERO;
-    return (lanes)((yes & (whole)same) | (~yes & (whole)otherwise));
+INLINE lanes choose(whole yes, lanes one, lanes other) {
+    return (lanes)((yes & (whole)one) | (~yes & (whole)other));
 }
 
-INLINE lanes two_to(lanes m) {
-    return (lanes)((__builtin_convertvector(m, whole) + 127) << 23);
-}
+INLINE lanes all(float value) { return value - ZERO; }
 
-#endif
-
-/* e^x - 1 without the loss of digits near 0: x = m ln 2 + r with |r| <= ln 2 / 2, e^r - 1 by its
-   series, then 2^m (e^r - 1) + (2^m - 1). */
-INLINE lanes exp_minus_1(lanes x) {
-    x = choose(x > 88.0f, 88.0f, x); /* a NaN stays one */
-    x = choose(x < -87.0f, -87.0f, x);
+/* e^x - 1 = (series + 1) * power - 1 without the loss of digits near 0: x = m ln 2 + r with
+   |r| <= ln 2 / 2, power = 2^m, series = e^r - 1. A NaN stays one. */
+INLINE lanes exp_series(lanes x, lanes *power) {
+    x = choose(x > 88.0f, all(88.0f), x);
+    x = choose(x < -87.0f, all(-87.0f), x);
     lanes m = (x * 1.44269504f + 12582912.0f) - 12582912.0f; /* to the nearest whole number */
     lanes r = (x - m * 0.693359375f) + m * 2.12194440e-4f;   /* ln 2 in two parts */
     lanes series = r * (1.0f / 5040) + 1.0f / 720;
@@ -65,46 +41,56 @@ INLINE lanes exp_minus_1(lanes x) {
     series = series * r + 1.0f / 24;
     series = series * r + 1.0f / 6;
     series = series * r + 0.5f;
-    series = series * r * r + r;
-    return two_to(m) * series + (two_to(m) - 1.0f);
+    *power = (lanes)((__builtin_convertvector(m, whole) + 127) << 23);
+    return series * r * r + r;
+}
+
+INLINE lanes exp_of(lanes x) {
+    lanes power, series = exp_series(x, &power);
+    return power * series + power;
+}
+
+INLINE lanes exp_minus_1(lanes x) {
+    lanes power, series = exp_series(x, &power);
+    return power * series + (power - 1.0f);
 }
 
 INLINE lanes sigmoid(lanes x) {
     lanes s = 1.0f / (2.0f + exp_minus_1(-x));
-    return choose(x < -88.0f, 0.0f, s); /* a shut gate lets nothing at all through */
+    return choose(x < -88.0f, ZERO, s); /* a shut gate lets nothing at all through */
 }
 
 INLINE lanes tanh_of(lanes x) {
-    x = choose(x > 9.5f, 9.5f, x); /* beyond, 1 in single precision */
-    x = choose(x < -9.5f, -9.5f, x);
+    x = choose(x > 9.5f, all(9.5f), x); /* beyond, 1 in single precision */
+    x = choose(x < -9.5f, all(-9.5f), x);
     lanes e = exp_minus_1(2.0f * x);
     return e / (e + 2.0f);
 }
 
-/* Reads, and writes, n of the B columns of some rows; lanes beyond n are zero. */
-INLINE void take(lanes *here, const float *there, int rows, int B, int n) {
-    for (int r = 0; r < rows; r++)
-        if (n == LANES) {
-            memcpy(here + r, there + r * B, sizeof *here);
-        } else {
-            here[r] = ZERO;
-            for (int b = 0; b < n; b++) LANE(here[r], b) = there[r * B + b];
-        }
+/* The logarithm of x >= 1: x = 2^m f with f within sqrt(1/2)..sqrt(2), log f = 2 artanh(z). */
+INLINE lanes log_of(lanes x) {
+    whole m = ((whole)x - 0x3f3504f3) >> 23;
+    lanes f = (lanes)((whole)x - (m << 23));
+    lanes z = (f - 1.0f) / (f + 1.0f), square = z * z;
+    lanes series = square * (1.0f / 9) + 1.0f / 7;
+    series = series * square + 1.0f / 5;
+    series = series * square + 1.0f / 3;
+    series = (series * square + 1.0f) * 2.0f * z;
+    return __builtin_convertvector(m, lanes) * 0.693147181f + series + (x - x); /* NaN stays */
 }
 
-INLINE void put(float *there, const lanes *here, int rows, int B, int n) {
-    for (int r = 0; r < rows; r++)
-        if (n == LANES)
-            memcpy(there + r * B, here + r, sizeof *here);
-        else
-            for (int b = 0; b < n; b++) there[r * B + b] = LANE(here[r], b);
-}
-
-/* The symbols of n sequences as columns of a 1 among zeros. */
-INLINE void one_hot(lanes *on, const int64_t *symbols, int K, int n) {
+/* The symbols of n sequences, `apart` from each other, as columns of a 1 among zeros. */
+INLINE void one_hot(lanes *on, const uint8_t *symbols, long apart, int K, int n) {
     whole symbol;
-    for (int b = 0; b < LANES; b++) LANE(symbol, b) = b < n ? (int)symbols[b] : -1;
-    for (int k = 0; k < K; k++) on[k] = choose(symbol == k, 1.0f, ZERO);
+    for (int b = 0; b < LANES; b++) symbol[b] = b < n ? symbols[b * apart] : -1;
+    for (int k = 0; k < K; k++) on[k] = choose(symbol == k, all(1.0f), ZERO);
+}
+
+/* n numbers 0 or 1, `apart` from each other; 0 beyond. */
+INLINE lanes flags(const uint8_t *values, long apart, int n) {
+    lanes x;
+    for (int b = 0; b < LANES; b++) x[b] = b < n ? values[b * apart] : 0;
+    return x;
 }
 
 /* to (n_to) += weights (n_from, n_to) transposed times from (n_from) */
@@ -133,206 +119,223 @@ INLINE void outer(lanes *d_weights, const lanes *from, const lanes *to, int n_fr
 
 INLINE void add_lanes(double *sums, const lanes *apart, int rows) {
     for (int r = 0; r < rows; r++)
-        for (int b = 0; b < LANES; b++) sums[r] += LANE(apart[r], b);
+        for (int b = 0; b < LANES; b++) sums[r] += apart[r][b];
 }
 
-#define CLEAR(array) memset(array, 0, sizeof array)
+/* What the steps of LANES sequences leave for the backward pass; hidden and cell hold the start
+   before the first step. logits become the gradient with respect to them. */
+typedef struct {
+    lanes *hidden, *cell;                /* (T + 1, H) */
+    lanes *gates, *tanh_cell, *logits;   /* (T, G), (T, H), (T, K) */
+} steps;
 
-/* From here on pointers are those of one network, at the first of its n sequences. hidden and cell
-   hold the start before the first step: (T+1, H, B). */
+INLINE steps steps_in(lanes *scratch, int T, int H, int G) {
+    steps m = {.hidden = scratch, .cell = scratch + (T + 1) * (long)H};
+    m.gates = m.cell + (T + 1) * (long)H;
+    m.tanh_cell = m.gates + T * (long)G;
+    m.logits = m.tanh_cell + T * (long)H;
+    return m;
+}
 
-INLINE void srn_forward_some(const float *across, const float *V, const float *out_bias,
-                             const int64_t *symbols, float *hidden, float *logits, int T, int K,
-                             int H, int B, int n) {
-    lanes on[N_SYMBOLS], rows[N_HIDDEN], h_t[N_HIDDEN], out[N_SYMBOLS];
-    take(h_t, hidden, H, B, n);
+/* Network s's parameters lie one after another as in models.py: H0 (SRN), W, U, hid_bias, V,
+   out_bias. Its weights with the biases in the rows of the symbols, of which exactly one is on:
+   weights (R, G) = gain * [W + hid_bias; U]. */
+INLINE void prepare(float *weights, const float *W, const float *gain, int K, int R, int G) {
+    const float *bias = W + R * G;
+    for (int c = 0; c < R; c++)
+        for (int r = 0; r < G; r++)
+            weights[c * G + r] = gain[r] * (W[c * G + r] + (c < K ? bias[r] : 0.0f));
+}
+
+INLINE void read_some(int lstm, const float *weights, const float *V, const uint8_t *symbols,
+                      long apart, steps m, int T, int K, int H, int n) {
+    const int G = lstm ? 4 * H : H;
+    const float *out_bias = V + H * K;
+    lanes on[K];
     for (int t = 0; t < T; t++) {
-        one_hot(on, symbols + t * B, K, n);
-        CLEAR(rows);
-        forward(rows, across, on, K, H);
-        forward(rows, across + K * H, h_t, H, H);
-        for (int h = 0; h < H; h++) h_t[h] = tanh_of(rows[h]);
-        put(hidden + (t + 1) * H * B, h_t, H, B, n);
-        for (int k = 0; k < K; k++) out[k] = out_bias[k] - ZERO;
-        forward(out, V, h_t, H, K);
-        put(logits + t * K * B, out, K, B, n);
+        lanes *h = m.hidden + t * (long)H, *next = h + H;
+        lanes *rows = lstm ? m.gates + t * (long)G : next;
+        one_hot(on, symbols + t, apart, K, n);
+        for (int r = 0; r < G; r++) rows[r] = ZERO;
+        forward(rows, weights, on, K, G);
+        forward(rows, weights + K * G, h, H, G);
+        if (lstm) {
+            lanes *c = m.cell + t * (long)H, *tanh_cell = m.tanh_cell + t * (long)H;
+            for (int j = 0; j < H; j++) {
+                lanes i = rows[j] = sigmoid(rows[j]);
+                lanes f = rows[H + j] = sigmoid(rows[H + j]);
+                lanes g = rows[2 * H + j] = tanh_of(rows[2 * H + j]);
+                lanes o = rows[3 * H + j] = sigmoid(rows[3 * H + j]);
+                c[H + j] = f * c[j] + i * g;
+                tanh_cell[j] = tanh_of(c[H + j]);
+                next[j] = o * tanh_cell[j];
+            }
+        } else {
+            for (int j = 0; j < H; j++) next[j] = tanh_of(rows[j]);
+        }
+        lanes *logits = m.logits + t * (long)K;
+        for (int k = 0; k < K; k++) logits[k] = all(out_bias[k]);
+        forward(logits, V, next, H, K);
     }
 }
 
-INLINE void srn_backward_some(const float *across, const float *V, const int64_t *symbols,
-                              const float *hidden, const float *d_logits, double *d_across,
-                              double *d_V, double *d_bias, float *d_start, int T, int K, int H,
-                              int B, int n) {
-    lanes on[N_SYMBOLS], out[N_SYMBOLS];
-    lanes h_t[N_HIDDEN], before[N_HIDDEN], d_hidden[N_HIDDEN], d_rows[N_HIDDEN];
-    lanes sums[(N_SYMBOLS + N_HIDDEN) * N_HIDDEN], sums_V[N_HIDDEN * N_SYMBOLS];
-    lanes sums_bias[N_SYMBOLS];
-    CLEAR(sums), CLEAR(sums_V), CLEAR(sums_bias), CLEAR(d_hidden);
-    take(h_t, hidden + T * H * B, H, B, n);
-    for (int t = T - 1; t >= 0; t--) {
-        take(out, d_logits + t * K * B, K, B, n);
-        backward(d_hidden, V, out, H, K);
-        outer(sums_V, h_t, out, H, K);
-        for (int k = 0; k < K; k++) sums_bias[k] += out[k];
-        for (int h = 0; h < H; h++) d_rows[h] = d_hidden[h] * (1.0f - h_t[h] * h_t[h]);
-        one_hot(on, symbols + t * B, K, n);
-        take(before, hidden + t * H * B, H, B, n);
-        outer(sums, on, d_rows, K, H);
-        outer(sums + K * H, before, d_rows, H, H);
-        CLEAR(d_hidden);
-        backward(d_hidden, across + K * H, d_rows, H, H);
-        memcpy(h_t, before, sizeof h_t);
-    }
-    put(d_start, d_hidden, H, B, n);
-    add_lanes(d_across, sums, (K + H) * H);
-    add_lanes(d_V, sums_V, H * K);
-    add_lanes(d_bias, sums_bias, K);
-}
-
-/* gates (T, 4H, B), squashed (T, H, B): what the backward pass needs besides hidden and cell. */
-INLINE void lstm_forward_some(const float *across, const float *V, const float *out_bias,
-                              const int64_t *symbols, float *hidden, float *cell, float *gates,
-                              float *squashed, float *logits, int T, int K, int H, int B, int n) {
-    const int G = 4 * H;
-    lanes on[N_SYMBOLS], out[N_SYMBOLS], rows[4 * N_HIDDEN];
-    lanes h_t[N_HIDDEN], c_t[N_HIDDEN], tanh_c[N_HIDDEN];
-    take(h_t, hidden, H, B, n);
-    take(c_t, cell, H, B, n);
+/* The sums over steps of the weighted loss, its weights, the cross-entropy and the steps, into
+   sums[4]; logits become the gradient of the first. */
+INLINE void loss_some(const uint8_t *symbols, const uint8_t *valid, const uint8_t *deterministic,
+                      long apart, float stochastic_weight, const float *mean, steps m, double *sums,
+                      int T, int K, int n) {
+    lanes on[K], e[K], totals[4] = {ZERO, ZERO, ZERO, ZERO};
     for (int t = 0; t < T; t++) {
-        one_hot(on, symbols + t * B, K, n);
-        CLEAR(rows);
-        forward(rows, across, on, K, G);
-        forward(rows, across + K * G, h_t, H, G);
-        for (int h = 0; h < H; h++) {
-            lanes i = rows[h] = sigmoid(rows[h]);
-            lanes f = rows[H + h] = sigmoid(rows[H + h]);
-            lanes g = rows[2 * H + h] = tanh_of(rows[2 * H + h]);
-            lanes o = rows[3 * H + h] = sigmoid(rows[3 * H + h]);
-            c_t[h] = f * c_t[h] + i * g;
-            tanh_c[h] = tanh_of(c_t[h]);
-            h_t[h] = o * tanh_c[h];
+        lanes *logits = m.logits + t * (long)K;
+        lanes most = logits[0], sum = ZERO, target = ZERO, learned = ZERO;
+        lanes here = flags(valid + t, apart, n), certain = flags(deterministic + t, apart, n);
+        one_hot(on, symbols + t + 1, apart + 1, K, n);
+        for (int k = 1; k < K; k++) most = choose(logits[k] > most, logits[k], most);
+        for (int k = 0; k < K; k++) sum += e[k] = exp_of(logits[k] - most);
+        lanes weight = here * (stochastic_weight + (1.0f - stochastic_weight) * certain);
+        for (int k = 0; k < K; k++) {
+            lanes aim = mean ? choose(certain > 0.0f, on[k], all(mean[k])) : on[k];
+            target += on[k] * logits[k];
+            learned += aim * logits[k];
+            logits[k] = weight * (e[k] / sum - aim);
         }
-        put(gates + t * G * B, rows, G, B, n);
-        put(squashed + t * H * B, tanh_c, H, B, n);
-        put(cell + (t + 1) * H * B, c_t, H, B, n);
-        put(hidden + (t + 1) * H * B, h_t, H, B, n);
-        for (int k = 0; k < K; k++) out[k] = out_bias[k] - ZERO;
-        forward(out, V, h_t, H, K);
-        put(logits + t * K * B, out, K, B, n);
+        lanes log_sum = most + log_of(sum);
+        totals[0] += weight * (log_sum - learned);
+        totals[1] += weight;
+        totals[2] += here * (log_sum - target);
+        totals[3] += here;
     }
+    add_lanes(sums, totals, 4);
 }
 
-INLINE void lstm_backward_some(const float *across, const float *V, const int64_t *symbols,
-                               const float *hidden, const float *cell, const float *gates,
-                               const float *squashed, const float *d_logits, double *d_across,
-                               double *d_V, double *d_bias, float *d_start, float *d_cell, int T,
-                               int K, int H, int B, int n) {
-    const int G = 4 * H;
-    lanes on[N_SYMBOLS], out[N_SYMBOLS];
-    lanes h_t[N_HIDDEN], before[N_HIDDEN], c_before[N_HIDDEN], tanh_c[N_HIDDEN];
-    lanes rows[4 * N_HIDDEN], d_hidden[N_HIDDEN], d_c[N_HIDDEN], d_rows[4 * N_HIDDEN];
-    lanes sums[(N_SYMBOLS + N_HIDDEN) * 4 * N_HIDDEN], sums_V[N_HIDDEN * N_SYMBOLS];
-    lanes sums_bias[N_SYMBOLS];
-    CLEAR(sums), CLEAR(sums_V), CLEAR(sums_bias), CLEAR(d_hidden), CLEAR(d_c);
-    take(h_t, hidden + T * H * B, H, B, n);
+/* Adds to the gradients: d_weights (R, G), d_V (H, K), d_out_bias (K); d_start (H) of the hidden
+   units before the first step. */
+INLINE void backward_some(int lstm, const float *weights, const float *V,
+                          const uint8_t *symbols, long apart, steps m, double *d_weights,
+                          double *d_V, double *d_out_bias, double *d_start, int T, int K, int H,
+                          int n) {
+    const int G = lstm ? 4 * H : H, R = K + H;
+    lanes on[K], d_rows[G], d_hidden[H], d_cell[H];
+    lanes sums[R * G], sums_V[H * K], sums_bias[K];
+    CLEAR(sums), CLEAR(sums_V), CLEAR(sums_bias), CLEAR(d_hidden), CLEAR(d_cell);
     for (int t = T - 1; t >= 0; t--) {
-        take(out, d_logits + t * K * B, K, B, n);
-        backward(d_hidden, V, out, H, K);
-        outer(sums_V, h_t, out, H, K);
-        for (int k = 0; k < K; k++) sums_bias[k] += out[k];
-        take(rows, gates + t * G * B, G, B, n);
-        take(tanh_c, squashed + t * H * B, H, B, n);
-        take(c_before, cell + t * H * B, H, B, n);
-        for (int h = 0; h < H; h++) {
-            lanes i = rows[h], f = rows[H + h], g = rows[2 * H + h], o = rows[3 * H + h];
-            lanes c = tanh_c[h], d_h = d_hidden[h];
-            lanes d = d_c[h] + d_h * o * (1.0f - c * c);
-            d_rows[h] = d * g * i * (1.0f - i);
-            d_rows[H + h] = d * c_before[h] * f * (1.0f - f);
-            d_rows[2 * H + h] = d * i * (1.0f - g * g);
-            d_rows[3 * H + h] = d_h * c * o * (1.0f - o);
-            d_c[h] = d * f;
+        const lanes *before = m.hidden + t * (long)H, *h = before + H;
+        const lanes *d_logits = m.logits + t * (long)K;
+        backward(d_hidden, V, d_logits, H, K);
+        outer(sums_V, h, d_logits, H, K);
+        for (int k = 0; k < K; k++) sums_bias[k] += d_logits[k];
+        if (lstm) {
+            const lanes *rows = m.gates + t * (long)G, *tanh_cell = m.tanh_cell + t * (long)H;
+            const lanes *c_before = m.cell + t * (long)H;
+            for (int j = 0; j < H; j++) {
+                lanes i = rows[j], f = rows[H + j], g = rows[2 * H + j], o = rows[3 * H + j];
+                lanes c = tanh_cell[j], d = d_cell[j] + d_hidden[j] * o * (1.0f - c * c);
+                d_rows[j] = d * g * i * (1.0f - i);
+                d_rows[H + j] = d * c_before[j] * f * (1.0f - f);
+                d_rows[2 * H + j] = d * i * (1.0f - g * g);
+                d_rows[3 * H + j] = d_hidden[j] * c * o * (1.0f - o);
+                d_cell[j] = d * f;
+            }
+        } else {
+            for (int j = 0; j < H; j++) d_rows[j] = d_hidden[j] * (1.0f - h[j] * h[j]);
         }
-        one_hot(on, symbols + t * B, K, n);
-        take(before, hidden + t * H * B, H, B, n);
+        one_hot(on, symbols + t, apart, K, n);
         outer(sums, on, d_rows, K, G);
         outer(sums + K * G, before, d_rows, H, G);
         CLEAR(d_hidden);
-        backward(d_hidden, across + K * G, d_rows, H, G);
-        memcpy(h_t, before, sizeof h_t);
+        backward(d_hidden, weights + K * G, d_rows, H, G);
     }
-    put(d_start, d_hidden, H, B, n);
-    put(d_cell, d_c, H, B, n);
-    add_lanes(d_across, sums, (K + H) * G);
+    add_lanes(d_weights, sums, R * G);
     add_lanes(d_V, sums_V, H * K);
-    add_lanes(d_bias, sums_bias, K);
+    add_lanes(d_out_bias, sums_bias, K);
+    add_lanes(d_start, d_hidden, H);
 }
 
-/* The n sequences of network s from b on in an array (S, rows, B); and the network's weights. */
-#define AT(array, rows) (array + (long)s * (rows) * B + b)
-#define OF(array, count) (array + (long)s * (count))
+/* values (n, count) of n sequences */
+INLINE void put(float *values, const lanes *some, long count, int n) {
+    for (int b = 0; b < n; b++)
+        for (long c = 0; c < count; c++) values[b * count + c] = some[c][b];
+}
 
-#ifdef ON_GPU
+/* Steps after which no sequence of the n is valid are not read. */
+INLINE int last_step(const uint8_t *valid, int T, int n) {
+    int last = 0;
+    for (int b = 0; b < n; b++)
+        for (int t = T; t > last; t--)
+            if (valid[b * (long)T + t - 1]) last = t;
+    return last;
+}
 
-/* A thread's own network s and sequence b. Sums over sequences are left to whoever called, for a
-   GPU would add them up in any order: SUMS is a place of this sequence alone. */
-#define FOR_ALL(some)                                                   \
-    {                                                                   \
-        const int here = blockIdx.x * blockDim.x + threadIdx.x;         \
-        const int s = here / B, b = here % B, n = 1;                    \
-        const int K = N_SYMBOLS, H = N_HIDDEN;                          \
-        if (s < S) some;                                                \
+/* The losses (2, S), weighted and plain, and the gradients (S, P) of a batch: parameters (S, P),
+   gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T); mean (K), what steps that are
+   not certain learn, or null for the symbol that follows. scratch: room for steps_in. */
+void scan_train(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
+                const uint8_t *valid, const uint8_t *deterministic, float stochastic_weight,
+                const float *mean, float *gradients, double *losses, lanes *scratch, int S, int T,
+                int K, int H, int B) {
+    const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
+    const int P = start + (R + 1) * G + (H + 1) * K;
+    float weights[R * G];
+    double d_weights[R * G], d_V[(H + 1) * K], d_start[H], sums[4];
+    for (int s = 0; s < S; s++, parameters += P, gradients += P) {
+        const float *V = parameters + start + (R + 1) * G;
+        prepare(weights, parameters + start, gain, K, R, G);
+        CLEAR(d_weights), CLEAR(d_V), CLEAR(d_start), CLEAR(sums);
+        lanes first[H];
+        for (int j = 0; j < H; j++) first[j] = lstm ? ZERO : tanh_of(all(parameters[j]));
+        for (int b = 0; b < B; b += LANES) {
+            const int n = B - b < LANES ? B - b : LANES;
+            const long at = (s * (long)B + b);
+            const uint8_t *read = symbols + at * (T + 1);
+            const int last = last_step(valid + at * T, T, n);
+            steps m = steps_in(scratch, T, H, G);
+            for (int j = 0; j < H; j++) m.hidden[j] = first[j], m.cell[j] = ZERO;
+            read_some(lstm, weights, V, read, T + 1, m, last, K, H, n);
+            loss_some(read, valid + at * T, deterministic + at * T, T, stochastic_weight, mean, m,
+                      sums, last, K, n);
+            backward_some(lstm, weights, V, read, T + 1, m, d_weights, d_V, d_V + H * K, d_start,
+                          last, K, H, n);
+        }
+        losses[s] = sums[0] / sums[1], losses[S + s] = sums[2] / sums[3];
+        float *to = gradients;
+        for (int j = 0; j < start; j++, to++)
+            *to = d_start[j] * (1 - first[j][0] * first[j][0]) / sums[1];
+        for (int c = 0; c < R * G; c++) *to++ = gain[c % G] * d_weights[c] / sums[1];
+        for (int r = 0; r < G; r++) {
+            double sum = 0;
+            for (int k = 0; k < K; k++) sum += d_weights[k * G + r];
+            *to++ = gain[r] * sum / sums[1];
+        }
+        for (int k = 0; k < (H + 1) * K; k++) *to++ = d_V[k] / sums[1];
     }
-#define SUMS(array, count) (array + ((long)s * B + b) * (count))
-
-#else
-
-/* Every network s and LANES sequences from b on: in full registers, then what is left over. */
-#define FOR_ALL(some)                      \
-    for (int s = 0; s < S; s++)            \
-        for (int b = 0; b < B; b += LANES) \
-            if (B - b >= LANES) {          \
-                const int n = LANES;       \
-                some;                      \
-            } else {                       \
-                const int n = B - b;       \
-                some;                      \
-            }
-#define SUMS OF
-
-#endif
-
-ENTRY srn_forward(const float *across, const float *V, const float *out_bias, const int64_t *symbols,
-                 float *hidden, float *logits, int S, int T, int K, int H, int B) {
-    FOR_ALL(srn_forward_some(OF(across, (K + H) * H), OF(V, H * K), OF(out_bias, K), AT(symbols, T),
-                             AT(hidden, (T + 1) * H), AT(logits, T * K), T, K, H, B, n))
 }
 
-ENTRY srn_backward(const float *across, const float *V, const int64_t *symbols, const float *hidden,
-                  const float *d_logits, double *d_across, double *d_V, double *d_bias,
-                  float *d_start, int S, int T, int K, int H, int B) {
-    FOR_ALL(srn_backward_some(OF(across, (K + H) * H), OF(V, H * K), AT(symbols, T),
-                              AT(hidden, (T + 1) * H), AT(d_logits, T * K),
-                              SUMS(d_across, (K + H) * H), SUMS(d_V, H * K), SUMS(d_bias, K),
-                              AT(d_start, H), T, K, H, B, n))
-}
-
-ENTRY lstm_forward(const float *across, const float *V, const float *out_bias,
-                  const int64_t *symbols, float *hidden, float *cell, float *gates, float *squashed,
-                  float *logits, int S, int T, int K, int H, int B) {
-    FOR_ALL(lstm_forward_some(OF(across, (K + H) * 4 * H), OF(V, H * K), OF(out_bias, K),
-                              AT(symbols, T), AT(hidden, (T + 1) * H), AT(cell, (T + 1) * H),
-                              AT(gates, T * 4 * H), AT(squashed, T * H), AT(logits, T * K), T, K, H,
-                              B, n))
-}
-
-ENTRY lstm_backward(const float *across, const float *V, const int64_t *symbols, const float *hidden,
-                   const float *cell, const float *gates, const float *squashed,
-                   const float *d_logits, double *d_across, double *d_V, double *d_bias,
-                   float *d_start, float *d_cell, int S, int T, int K, int H, int B) {
-    FOR_ALL(lstm_backward_some(OF(across, (K + H) * 4 * H), OF(V, H * K), AT(symbols, T),
-                               AT(hidden, (T + 1) * H), AT(cell, (T + 1) * H),
-                               AT(gates, T * 4 * H), AT(squashed, T * H), AT(d_logits, T * K),
-                               SUMS(d_across, (K + H) * 4 * H), SUMS(d_V, H * K), SUMS(d_bias, K),
-                               AT(d_start, H), AT(d_cell, H), T, K, H, B, n))
+/* logits (S, B, T, K), hidden and cell (S, B, T, H) and gates (S, B, T, G) of symbols (S, B, T), or
+   (B, T) shared by all, from a start (S, B, H). */
+void scan_read(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
+               int shared, const float *start_hidden, const float *start_cell, float *logits,
+               float *hidden, float *cell, float *gates, lanes *scratch, int S, int T, int K,
+               int H, int B) {
+    const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
+    const int P = start + (R + 1) * G + (H + 1) * K;
+    float weights[R * G];
+    for (int s = 0; s < S; s++, parameters += P) {
+        prepare(weights, parameters + start, gain, K, R, G);
+        for (int b = 0; b < B; b += LANES) {
+            const int n = B - b < LANES ? B - b : LANES;
+            steps m = steps_in(scratch, T, H, G);
+            const long at = s * (long)B + b;
+            for (int j = 0; j < H; j++)
+                for (int l = 0; l < LANES; l++) {
+                    m.hidden[j][l] = l < n ? start_hidden[(at + l) * H + j] : 0;
+                    m.cell[j][l] = lstm && l < n ? start_cell[(at + l) * H + j] : 0;
+                }
+            const uint8_t *read = symbols + (shared ? b : at) * T;
+            read_some(lstm, weights, parameters + start + (R + 1) * G, read, T, m, T, K, H, n);
+            put(logits + at * T * K, m.logits, T * (long)K, n);
+            put(hidden + at * T * H, m.hidden + H, T * (long)H, n);
+            if (lstm) put(cell + at * T * H, m.cell + H, T * (long)H, n);
+            if (lstm) put(gates + at * T * G, m.gates, T * (long)G, n);
+        }
+    }
 }

@@ -61,6 +61,12 @@ class Commands:
         return self.finish(process, **{"status": 130, **options})
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "commands" in item.fixturenames:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def commands():
     return Commands()

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from anbn.analysis.cells import cell_changes, cell_table
+from anbn.counting import CountingLanguage
 from anbn.handset import handset
-from anbn.languages import CountingLanguage
 from anbn.models import SRN, ModelError
 from anbn.plots.cells import cell_bars
 from anbn.trace import trace

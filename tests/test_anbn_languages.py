@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 import pytest
 import torch
 
-from anbn.languages import STRINGS_PER_STREAM, CountingLanguage, LanguageError
+from anbn.counting import CountingLanguage
+from anbn.languages import STRINGS_PER_STREAM, Language, LanguageError
 from anbn.reber import ReberLanguage
 
 FAMILY = {
@@ -150,7 +151,7 @@ def test_a_predictor_without_memory(name):
     stream = language.strings(torch.arange(1, 6))
     uncertain = stream.valid & ~stream.deterministic
     following = torch.bincount(stream.targets[uncertain], minlength=language.n_symbols)
-    mean = language.mean_undetermined
+    mean = language.stochastic_mean
     torch.testing.assert_close(mean, following / following.sum())
     surprise = -mean[stream.targets[uncertain]].log().sum() / stream.valid.sum()
     assert language.memoryless_excess == pytest.approx(
@@ -224,7 +225,7 @@ def test_reber_entropy_rate(embed):
 def test_reber_states_are_the_nodes():
     language = ReberLanguage()
     stream = language.streams(language.draw((200,), torch.Generator().manual_seed(5)))
-    names = language.state_names()
+    names = language.state_names
     for b in range(200):
         node = "0"
         text = text_of(language, stream, b)
@@ -263,3 +264,77 @@ def test_training_reads_the_streams(language):
     symbols, valid, deterministic = language.training_symbols(draws)
     assert torch.equal(symbols.long(), streams.symbols) and torch.equal(valid, streams.valid)
     assert torch.equal(deterministic & valid, streams.deterministic & streams.valid)
+
+
+class Written(Language):
+    """A counting language by its strings alone: everything else is the general case."""
+
+    def __init__(self, counting):
+        super().__init__(counting.length)
+        self.name, self.symbols, self.counting = counting.name, counting.symbols, counting
+
+    def word(self, n):
+        return "".join(
+            letter * (n * times)
+            for letter, times in zip(self.symbols, self.counting.multiples, strict=True)
+        )
+
+
+@pytest.mark.parametrize("name", ["anbn", "anb2nc3n"])
+def test_the_general_language_agrees_with_the_counting_one(name):
+    counting = CountingLanguage.named(name)
+    written = Written(counting)
+    n = written.draw((30,), torch.Generator().manual_seed(3))
+    ours, theirs = written.streams(n), counting.streams(n)
+    assert torch.equal(ours.symbols, theirs.symbols) and torch.equal(ours.valid, theirs.valid)
+    for field in ("legal", "deterministic", "probability"):
+        mine, other = getattr(ours, field)[ours.valid], getattr(theirs, field)[ours.valid]
+        torch.testing.assert_close(mine, other)
+    assert written.entropy_rate == pytest.approx(counting.entropy_rate)
+    torch.testing.assert_close(written.stochastic_mean, counting.stochastic_mean)
+    assert written.memoryless_excess == pytest.approx(counting.memoryless_excess)
+    assert written.machine_length == counting.machine_length
+    assert written.texts(5) == counting.texts(5)
+    for text in written.texts(5):
+        assert written.legal_next(text) == [
+            "AB" if read == "A" else follows for read, follows in zip(text, text[1:], strict=False)
+        ]
+
+
+def test_what_is_read_in_training_does_not_limit_what_is_legal():
+    """Far beyond it the general language agrees with the counting one, too."""
+    counting = CountingLanguage.named("anb2n", 2)
+    language = Written(counting)
+    n = torch.tensor([5, 1, 40, 120])
+    stream, expected = language.strings(n), counting.strings(n)
+    assert stream.text("AB", 0) == "AAAAABBBBBBBBBBA"
+    assert torch.equal(stream.symbols, expected.symbols)
+    for field in ("legal", "deterministic"):
+        mine, other = getattr(stream, field), getattr(expected, field)
+        assert torch.equal(mine[stream.valid], other[stream.valid])
+
+
+class Prefixes(Language):
+    """n: A, then n mod 3 letters B, then C.  1: A B C  2: A B B C  3: A C, and so on again."""
+
+    name, symbols = "prefixes", "ABC"
+
+    def word(self, n):
+        return "A" + n % 3 * "B" + "C"
+
+
+def test_strings_that_are_alike_for_a_while_and_equal_ones():
+    language = Prefixes(4)  # ABC, ABBC, AC, ABC
+    stream = language.streams(torch.tensor([[2, 3]]))
+    assert stream.text("ABC", 0) == "ABBCACA"
+    legal = [{"ABC"[k] for k in row.nonzero()[:, 0].tolist()} for row in stream.legal[0]]
+    assert legal == [{"B", "C"}, {"B", "C"}, {"C"}, {"A"}, {"B", "C"}, {"A"}]
+    after_a, after_b = stream.probability[0, :2].tolist()
+    assert after_a == pytest.approx([0, 3 / 4, 1 / 4]) and after_b == pytest.approx(
+        [0, 1 / 3, 2 / 3]
+    )
+    surprise = 4 * (3 / 4 * math.log(4 / 3) + math.log(4) / 4) + 3 * (
+        math.log(3) / 3 + 2 / 3 * math.log(3 / 2)
+    )
+    assert language.entropy_rate == pytest.approx(surprise / (3 + 4 + 2 + 3))
+    assert language.legal_next("ABBCACA") == ["BC", "BC", "C", "A", "BC", "A"]

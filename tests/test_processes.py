@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import anbn.train
+import xor.train
 from common.options import BadInput
 from common.processes import Processes, share_out
 
@@ -39,20 +41,22 @@ def files(out):
     return folder, {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize(
-    "command",
+    ("command", "n_networks"),
     [
-        "seq_train.py --lang reber --epoch 2 --seeds 3",
-        "seq_train.py --lang anbncn --model lstm --epoch 1 --seeds 3",
-        "xor_main.py --hid 5 --epoch 400 --seeds 5 --restarts 1",
-        "kuzu_main.py --net lin --data_dir {data_dir} --epochs 1 --seeds 3",
+        ("seq_train.py --lang anbncn --model lstm --epoch 1", anbn.train.GROUP_SIZE + 1),
+        ("xor_main.py --hid 5 --epoch 100 --restarts 1", xor.train.GROUP_SIZE + 1),
+        ("kuzu_main.py --net lin --data_dir {data_dir} --epochs 1", 2),
     ],
 )
-def test_two_processes_end_as_one(command, data_dir, tmp_path, commands):
+def test_two_processes_end_as_one(command, n_networks, data_dir, tmp_path, commands):
     folders = []
     for n in (1, 2):
         line = command.format(data_dir=data_dir)
-        done = commands.run(line, "--out", tmp_path / str(n), processes=n, status=(0, 1))
+        words = ("--seeds", n_networks, "--processes", n, "--out", tmp_path / str(n))
+        done = commands.run(line, *words, status=(0, 1))
+        assert done.stderr == ""
         folders.append(commands.folder(done))
     names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
     assert names[0] == names[1]

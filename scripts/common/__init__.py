@@ -47,6 +47,12 @@ def say(text):
     print(f"{program}: {text}", file=sys.stderr, flush=True)
 
 
-for _number in (signal.SIGINT, signal.SIGTERM):
-    if signal.getsignal(_number) in (signal.SIG_DFL, signal.default_int_handler):
-        signal.signal(_number, _interrupted)
+def on_interrupt(handler):
+    """Call `handler` on Ctrl-C and SIGTERM, unless these were ignored when the script was started
+    (as by nohup)."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+on_interrupt(_interrupted)

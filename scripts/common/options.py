@@ -4,6 +4,7 @@ Exit status: 0 done, 1 trained but nothing solved, 2 bad input, 130 interrupted 
 """
 
 import argparse
+import contextlib
 import difflib
 import math
 import os
@@ -13,7 +14,7 @@ import sys
 import time
 
 import common
-from common import first_process, launched, say
+from common import first_process, launched, on_interrupt, say
 
 PACKAGES = ("kuzu", "xor", "anbn")
 NEEDED = ("torch", "torchvision", "numpy", "matplotlib")
@@ -99,24 +100,18 @@ def number(kind=float, least=None, above=None, most=None):
     return parse
 
 
-def boolean(text):
-    """An argparse type for `--embed True`, as older scripts spell it."""
-    if text.lower() in ("true", "1", "yes"):
-        return True
-    if text.lower() in ("false", "0", "no"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
-
-
 def add_flag(group, name, help):
-    """Add a switch that also takes a value: `--embed`, `--embed True`, `--embed False`."""
+    """Add a switch that also takes a value, as older scripts spell it: `--embed`, `--embed True`,
+    `--embed False`."""
+
+    def boolean(text):
+        if text.lower() in ("true", "1", "yes", "false", "0", "no"):
+            return text.lower() in ("true", "1", "yes")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
+
     group.add_argument(
         name, nargs="?", const=True, default=False, type=boolean, metavar="BOOL", help=help
     )
-
-
-def _processes(text):
-    return text if text == "auto" else number(int, 1, most=4096)(text)
 
 
 def add_shared(parser, seeds=1, seeds_help="train this many networks with consecutive seeds"):
@@ -134,7 +129,7 @@ def add_shared(parser, seeds=1, seeds_help="train this many networks with consec
     )
     group.add_argument(
         "--processes",
-        type=_processes,
+        type=lambda text: text if text == "auto" else number(int, 1, most=4096)(text),
         default="auto",
         metavar="N",
         help="share the networks out over N processes; auto: as many as there are cores, where "
@@ -180,11 +175,11 @@ def run(main):
         if launched() and (not first_process() or isinstance(error, ProcessLost)):
             # Another process says what is wrong, and the launcher then ends this one; if not, the
             # fault is here alone.
-            _default_signals()
+            on_interrupt(signal.SIG_DFL)
             time.sleep(5)
         say(f"error: {message}")
     common.ended(saved)
-    _default_signals()
+    on_interrupt(signal.SIG_DFL)  # nothing is left to be kept
     try:
         sys.stdout.flush()
     except OSError:  # nobody reads what is left, or there is no room for it
@@ -194,19 +189,21 @@ def run(main):
 
 def _settle():
     """Make the process independent of what it inherits: output of any encoding or none, figures
-    with a backend of our own."""
+    with a backend of our own, and no more memory than is free, so that too large a run ends in a
+    MemoryError and not by the system's hand."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed, as by `>&-`
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
         if hasattr(getattr(sys, name), "reconfigure"):
             getattr(sys, name).reconfigure(errors="replace")
     os.environ["MPLBACKEND"] = "agg"
+    with contextlib.suppress(ImportError, OSError, ValueError, TypeError):  # Linux alone
+        import resource
 
-
-def _default_signals():
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)  # nothing is left to be kept: end without a word
+        with open("/proc/meminfo") as file:
+            free = 1024 * int(re.search(r"MemAvailable: *(\d+)", file.read())[1])
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (free, hard))
 
 
 def _message(error):

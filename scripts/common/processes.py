@@ -16,6 +16,9 @@ import tempfile
 import uuid
 from datetime import timedelta
 
+import torch
+import torch.distributed as distributed
+
 import common
 from common import first_process, launched, say
 from common.options import BadInput, ProcessLost
@@ -36,8 +39,6 @@ def share_out(args, n_networks, group_size=1):
     if count > 1 and not launched():
         sys.exit(_launch(count))
     if groups > 1:
-        import torch
-
         torch.set_num_threads(1)  # in one process too: with two threads sums round differently
 
 
@@ -101,9 +102,6 @@ class Processes:
         """Meet the other processes; the device of this one."""
         if self.count == 1:
             return device
-        import torch
-        import torch.distributed as distributed
-
         if device.type == "cuda":
             local = int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()
             device = torch.device("cuda", local)
@@ -133,25 +131,23 @@ class Processes:
         downloaded the others find."""
         if self.count == 1:
             return work()
-        import torch.distributed as distributed
-
-        waits = os.environ.get("LOCAL_RANK", "0") != "0"
-        with _peers():
-            if waits:
-                distributed.barrier()
+        first_here = os.environ["LOCAL_RANK"] == "0"
+        if not first_here:
+            self._meet()
         result = work()
-        with _peers():
-            if not waits:
-                distributed.barrier()
+        if first_here:
+            self._meet()
         return result
+
+    def _meet(self):
+        with _peers():
+            distributed.barrier()
 
     def gather(self, content):
         """A list of every process's content on rank 0, which now saves all of it; None on the
         others, which then `leave`, and where a process is lost (then `lost` says so)."""
         if self.count == 1:
             return [content]
-        import torch.distributed as distributed
-
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would part the processes
         everything = [None] * self.count if self.first else None
         try:
@@ -168,8 +164,6 @@ class Processes:
         """Rank 0's content, everywhere."""
         if self.count == 1:
             return content
-        import torch.distributed as distributed
-
         box = [content]
         with _peers():
             distributed.broadcast_object_list(box)
@@ -195,8 +189,6 @@ class Processes:
         sys.exit(2)
 
     def _ended(self, saved):
-        import torch.distributed as distributed
-
         if self.others_wait:
             with contextlib.suppress(ProcessLost):
                 self.broadcast(saved)

@@ -10,11 +10,13 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib
 import torch
@@ -28,21 +30,12 @@ def choose_device(args, accelerate=False):
     """The torch.device of `--device` and `--no_cuda`; auto is the CPU unless `accelerate`. Raises
     BadInput if it is not there."""
     wanted = "cpu" if args.no_cuda else args.device
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there["cpu"] = True
     if wanted == "auto":
-        wanted = (
-            "cpu"
-            if not accelerate
-            else next(name for name in ("cuda", "mps", "cpu") if there[name])
-        )
+        wanted = next(name for name in there if there[name]) if accelerate else "cpu"
     if not there[wanted]:
-        raise BadInput(
-            f"there is no {wanted} device on this machine; use --device cpu or --device auto"
-        )
+        raise BadInput(f"there is no {wanted} device on this machine; use --device cpu or auto")
     torch.backends.cudnn.deterministic = True  # the same seed, the same figures
     return torch.device(wanted)
 
@@ -108,28 +101,20 @@ class RunFolder:
             try:
                 self.path.mkdir(parents=True)
                 break
-            except FileExistsError as error:
-                if not self.path.is_dir():
-                    raise BadInput(f"cannot make the run folder {base}: {error.strerror}") from None
             except OSError as error:
-                raise BadInput(
-                    f"cannot make the run folder {base}: {error.strerror}; choose another --out"
-                ) from None
-        self.save_json(
-            "config.json",
-            {
-                "options": vars(args),
-                "command": " ".join([Path(sys.executable).name, *sys.argv]),
-                "device": describe(device),
-                "versions": {
-                    "python": platform.python_version(),
-                    "torch": torch.__version__,
-                },
-                "git_commit": git_commit(),
-                "started": stamp,
-                **more_config,
-            },
-        )
+                if not self.path.is_dir():
+                    raise BadInput(
+                        f"cannot make the run folder {base}: {error.strerror}; choose another --out"
+                    ) from None
+        content = {
+            "options": vars(args),
+            "command": " ".join([Path(sys.executable).name, *sys.argv]),
+            "device": describe(device),
+            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+            "git_commit": git_commit(),
+            "started": stamp,
+        }
+        self.save_json("config.json", content | more_config)
 
     def log(self, **row):
         """Append one row to metrics.csv. The rows reach the disk with flush() and save_*()."""
@@ -210,20 +195,12 @@ def describe(device):
     """A device in words, for files and reports: its kind, its name and how much of it is used."""
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
-    if device.type == "cpu":
-        return f"cpu: {processor_name()}, {torch.get_num_threads()} threads"
-    return str(device)
-
-
-def processor_name():
-    """The processor's model name, as the system states it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    if device.type != "cpu":
+        return str(device)
+    info = Path("/proc/cpuinfo")
+    found = info.exists() and re.search(r"^model name\s*: (.*)", info.read_text(), re.M)
+    name = found[1] if found else platform.processor() or platform.machine()
+    return f"cpu: {name}, {torch.get_num_threads()} threads"
 
 
 def git_commit():
@@ -232,15 +209,17 @@ def git_commit():
     environment = {name: v for name, v in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words):
-        options = dict(capture_output=True, encoding="utf-8", errors="replace", timeout=10)
-        line = ["git", "-C", str(here), *words]
-        return subprocess.run(line, env=environment, check=True, **options).stdout.strip()
+        line = ["git", "-C", here, *words]
+        return subprocess.check_output(
+            line, env=environment, stderr=subprocess.DEVNULL, timeout=10, encoding="utf-8"
+        ).strip()
 
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != here:
+        top, commit = git("rev-parse", "--show-toplevel", "HEAD").splitlines()
+        if Path(top).resolve() != here:
             return None  # a copy that lies in another repository
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.SubprocessError):
+        return commit + "+" * bool(git("status", "--porcelain"))
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
 
@@ -264,29 +243,12 @@ def load_checkpoint(path):
 
 
 def progress(iterable=None, *, quiet=False, **options):
-    """A tqdm bar on stderr, shown only on a terminal, by the first process, and where there is
-    tqdm."""
+    """A tqdm bar on stderr, shown only on a terminal, by the first process; without tqdm, what does
+    nothing instead."""
     try:
         from tqdm import tqdm
     except ImportError:
-        return _NoBar(iterable)
+        nothing = dict.fromkeys(("update", "clear", "close"), lambda *_: None)
+        return SimpleNamespace(n=0, **nothing) if iterable is None else iterable
     hidden = quiet or not first_process() or not sys.stderr.isatty()
     return tqdm(iterable, disable=hidden, leave=False, **options)
-
-
-class _NoBar:
-    """Does nothing where a tqdm bar would be drawn."""
-
-    def __init__(self, iterable):
-        self.iterable, self.n = iterable, 0
-
-    def __iter__(self):
-        return iter(self.iterable)
-
-    def update(self, n=1):
-        self.n += n
-
-    def clear(self):
-        pass
-
-    close = clear

@@ -1,0 +1,55 @@
+"""The loss of S networks on a batch of streams, and its gradients: what an update needs.
+
+    loss, cross_entropy, gradients = loss_and_gradients(model, batch)
+
+The loss of a network is its mean cross-entropy over the steps of its streams, in nats per symbol;
+steps whose next symbol is not certain may weigh less, or learn a mean distribution instead of the
+symbol that follows. Small networks on a CPU take one call of scan.c (compiled.py) where there is a
+compiler; all others the plain recurrence and autograd, which give the same within rounding.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from anbn import compiled
+
+
+class Batch(NamedTuple):
+    """Streams that S networks read, each its own."""
+
+    symbols: torch.Tensor  # (S, B, T + 1) whole numbers: read, and predicted one step earlier
+    valid: torch.Tensor  # (S, B, T) bool: False on padding
+    deterministic: torch.Tensor  # (S, B, T) bool: the next symbol is certain
+
+
+def loss_and_gradients(model, batch, stochastic_weight=1.0, mean=None, gain=None):
+    """The loss (S,), the plain cross-entropy (S,), both float64 and on every valid step, and the
+    gradients of each network's loss (S, P), in the order of model.flat().
+
+    stochastic_weight: of steps that are not certain. mean (K,): the distribution that these learn;
+    None: the symbol that follows. gain: as in model.step.
+    """
+    library = compiled.library_for(model)
+    call = library.train if library else plain_loss_and_gradients
+    return call(model, batch, stochastic_weight, mean, gain)
+
+
+@torch.enable_grad()
+def plain_loss_and_gradients(model, batch, stochastic_weight, mean, gain):
+    """loss_and_gradients in torch operations."""
+    n_steps = int(batch.valid.flatten(0, 1).any(0).sum())  # of the longest stream
+    symbols = batch.symbols[..., : n_steps + 1].long()
+    valid, deterministic = (part[..., :n_steps] for part in batch[1:])
+    log_q = model(symbols[..., :-1], gain=gain).logits.log_softmax(-1)  # (S, B, T, K)
+    surprise = -log_q.gather(-1, symbols[..., 1:, None])[..., 0]  # (S, B, T)
+    learned = surprise
+    if mean is not None:
+        learned = torch.where(deterministic, surprise, -(log_q * mean).sum(-1))
+    valid = valid.to(surprise.dtype)
+    weight = valid * torch.where(deterministic, 1.0, stochastic_weight)
+    loss = (learned * weight).sum((1, 2)) / weight.sum((1, 2))
+    cross_entropy = (surprise * valid).sum((1, 2)) / valid.sum((1, 2))
+    gradients = torch.autograd.grad(loss.sum(), [getattr(model, name) for name in model.names])
+    flat = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
+    return loss.detach().double(), cross_entropy.detach().double(), flat

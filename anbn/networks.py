@@ -1,0 +1,273 @@
+"""Networks and how they were trained, and the dict that a checkpoint holds of them.
+
+    torch.save(pack(networks), "model.pt")
+    networks = unpack(torch.load("model.pt", weights_only=True))
+
+`unpack` checks whatever it is given; from what it returns training goes on as if it had not
+stopped.
+"""
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import NamedTuple
+
+import torch
+
+from anbn.catalogue import named
+from anbn.models import MODELS
+from anbn.optim import OPTIMIZERS
+from anbn.recipes import Recipe
+from anbn.train import build, train
+
+
+class CheckpointError(ValueError):
+    """What is stored makes no networks, or others than asked for."""
+
+
+class Report(NamedTuple):
+    """What was measured at a report while S networks were trained; a list of S numbers each."""
+
+    sequences: int  # training sequences per network so far
+    loss: list  # the coursework's, on held-out streams
+    streams_right: list  # the share of held-out streams with every step right
+    cross_entropy: list  # nats per symbol in training, mean since the last report
+
+
+@dataclass
+class Networks:
+    """S networks of one language, and how they were trained."""
+
+    model: object  # anbn.models.SRN or LSTM
+    language: object  # anbn.languages.Language
+    best: int | None = None  # index of the best network; None: not evaluated yet
+    seeds: list = field(default_factory=list)  # one per network
+    sequences: int = 0  # training sequences per network
+    recipe: dict | None = None  # the fields of a Recipe; None: not known, as of a bare state dict
+    optimizer: dict | None = None  # its state, tensors (S, ...)
+    hand_set: bool = False
+    history: list = field(default_factory=list)  # a Report after every 1000 sequences or so
+    notes: list = field(default_factory=list)  # what `checkpoint.load` has to say: lines of text
+
+    @property
+    def title(self):
+        """For figures and reports: anbn, SRN with 2 hidden units, 8 networks."""
+        model = self.model
+        units = f"{model.n_hidden} hidden unit{'s' * (model.n_hidden > 1)}"
+        count = f", {model.n_networks} networks" if model.n_networks > 1 else ""
+        return f"{self.language.title}, {model.kind.upper()} with {units}{count}"
+
+    @property
+    def folder_name(self):
+        """For run folders: anbn_srn2, reber_embedded_lstm4."""
+        by_hand = "_handset" * self.hand_set
+        return f"{self.language.file_name}_{self.model.kind}{self.model.n_hidden}{by_hand}"
+
+    def file_name(self, sequences):
+        """For the checkpoint after so many sequences: anbn_srn2_10.pth."""
+        model = self.model
+        return f"{self.language.name}_{model.kind}{model.n_hidden}_{sequences / 1000:g}.pth"
+
+    def select(self, which):
+        """The networks in a slice, as copies."""
+
+        def part(value):  # (S, ...), or for all networks together
+            return value[which].clone() if value.dim() else value.clone()
+
+        state = self.optimizer
+        return replace(
+            self,
+            model=self.model.select(which),
+            best=None,
+            seeds=self.seeds[which],
+            optimizer=state and {name: part(value) for name, value in state.items()},
+            history=[Report(n, *(values[which] for values in rest)) for n, *rest in self.history],
+        )
+
+    def require_more(self, n_sequences=None):
+        """Set the length of training, if it is given. Raises CheckpointError if it is not longer
+        than what is done, or if nobody knows how these networks were trained."""
+        if self.recipe is None:
+            raise CheckpointError("; ".join(self.notes) or "it does not say how it was trained")
+        if n_sequences is not None:
+            self.recipe = {**self.recipe, "n_sequences": n_sequences}
+        if self.recipe["n_sequences"] - self.sequences < self.recipe["batch_size"]:
+            raise CheckpointError(
+                f"it has already been trained on {self.sequences:,} sequences per network; give a "
+                "longer --epoch (in thousands)"
+            )
+
+    def metrics(self):
+        """The history as a table: a dict per report and network."""
+        return [
+            {"sequences": report.sequences, "network": s + 1, "seed": seed}
+            | {name: getattr(report, name)[s] for name in Report._fields[1:]}
+            for report in self.history
+            for s, seed in enumerate(self.seeds)
+        ]
+
+
+def untrained(language, kind, n_hidden, seeds, recipe):
+    """New Networks, one for each of the seeds."""
+    model = build(language, kind, n_hidden, seeds, recipe)
+    return Networks(model, language, seeds=list(seeds), recipe=asdict(recipe))
+
+
+def trained(networks, report_every=1000):
+    """Train to the end of the recipe; yields the Networks about every `report_every` sequences, as
+    copies."""
+    for record in train(
+        networks.model,
+        networks.language,
+        Recipe(**networks.recipe),
+        networks.seeds,
+        done=networks.sequences,
+        optimizer_state=networks.optimizer,
+        report_every=report_every,
+    ):
+        measured = (record.loss, record.streams_right, record.cross_entropy)
+        report = Report(record.sequences, *(values.tolist() for values in measured))
+        networks.history.append(report)
+        networks.sequences, networks.optimizer = record.sequences, record.optimizer_state()
+        yield networks.select(slice(None))
+
+
+def pack(networks):
+    """Networks as tensors (copies on the CPU), numbers and text."""
+    language, model = networks.language, networks.model
+    history = {"sequences": [report.sequences for report in networks.history]}
+    for name in Report._fields[1:]:
+        values = [getattr(report, name) for report in networks.history]
+        values = torch.tensor(values, dtype=torch.float64).reshape(-1, model.n_networks)
+        history[name] = values.T.contiguous()  # (S, reports)
+    return {
+        "kind": model.kind,
+        "language": {"name": language.name, "embed": language.embed, "length": language.length},
+        "parameters": _copied({name: getattr(model, name) for name in model.names}),
+        "best": networks.best,
+        "seeds": list(networks.seeds),
+        "sequences": networks.sequences,
+        "recipe": networks.recipe,
+        "optimizer": _copied(networks.optimizer),
+        "hand_set": networks.hand_set,
+        "history": history,
+    }
+
+
+def _copied(state):
+    if isinstance(state, dict):
+        return {name: _copied(value) for name, value in state.items()}
+    return state.detach().cpu().clone() if isinstance(state, torch.Tensor) else state
+
+
+def merged(contents):
+    """Packed networks of one recipe, trained equally long, as one dict of that kind."""
+    sizes = [len(content["seeds"]) for content in contents]
+
+    def joined(values):
+        """Tensors (S, ...) one after another, dicts entry by entry, the rest as it is."""
+        if isinstance(values[0], dict):
+            return {name: joined([value[name] for value in values]) for name in values[0]}
+        tensors = all(isinstance(value, torch.Tensor) and value.dim() for value in values)
+        if tensors and [len(value) for value in values] == sizes:
+            return torch.cat(values)
+        return values[0]
+
+    seeds = [seed for content in contents for seed in content["seeds"]]
+    return {**joined(contents), "seeds": seeds, "best": None}
+
+
+def unpack(content, language=None):
+    """The Networks in a dict that `pack` has made; `language` takes the place of the one that it
+    names. Raises CheckpointError, ModelError, LanguageError or RecipeError where it has been
+    changed since."""
+    notes = []
+    where = _entry(content, "language", dict)
+    kind = _entry(content, "kind", str)
+    if kind not in MODELS:
+        raise CheckpointError(f"networks of an unknown kind, {kind}")
+    parameters = plain_parameters(_entry(content, "parameters", dict), notes)
+    model = MODELS[kind].from_parameters(parameters)
+    seeds, best = _entry(content, "seeds", list), content.get("best")
+    if len(seeds) != model.n_networks or not all(type(seed) is int for seed in seeds):
+        raise CheckpointError(f"its seeds are not {model.n_networks} whole numbers")
+    if best is not None and (type(best) is not int or not 0 <= best < model.n_networks):
+        raise CheckpointError(f"its best network is {best!r}, of {model.n_networks}")
+    about = [_entry(where, *entry) for entry in (("name", str), ("embed", bool), ("length", int))]
+    networks = Networks(
+        model,
+        named(*about) if language is None else language,
+        best,
+        seeds,
+        sequences=_entry(content, "sequences", int),
+        hand_set=_entry(content, "hand_set", bool),
+        history=_history(content.get("history"), model.n_networks),
+        notes=notes,
+    )
+    if content.get("recipe") is not None:
+        _unpack_training(_entry(content, "recipe", dict), content.get("optimizer"), networks)
+    return networks
+
+
+def plain_parameters(content, notes):
+    """Named tensors in float32; other real numbers are converted, with a note."""
+    for name, value in content.items():
+        if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+            raise CheckpointError(f"no recurrent network: {name} is no plain tensor")
+        if value.is_complex() or value.is_quantized or value.is_meta:
+            raise CheckpointError(f"no recurrent network: {name} holds no real numbers")
+    others = sorted({str(value.dtype) for value in content.values()} - {"torch.float32"})
+    if others:
+        notes.append(f"stored in {' and '.join(others)}, read in float32")
+    return {str(name): value.float() for name, value in content.items()}
+
+
+def _entry(content, name, kind):
+    """content[name], which must be of type `kind`, and not below 0."""
+    value = content.get(name)
+    if type(value) is not kind or (kind is int and value < 0):
+        raise CheckpointError(f"its {name} is not of the kind these scripts write")
+    return value
+
+
+def _unpack_training(stored, state, networks):
+    """Add the recipe and the optimizer's state, or a note that they are another version's."""
+    if stored.keys() != {setting.name for setting in fields(Recipe)}:
+        networks.notes.append(
+            "trained by another version of these scripts, whose recipes had other settings: it "
+            "cannot be trained further"
+        )
+        return
+    recipe, networks.recipe = Recipe(**stored), stored
+    if state is None and not networks.sequences:
+        return
+    kind, weights = OPTIMIZERS[recipe.optimizer], networks.model.flat()
+    try:
+        kind(weights, recipe.momentum, recipe.second_moment).load(state)
+        if int(state["step"]) * recipe.batch_size != networks.sequences:
+            raise ValueError(f"it is not that after {networks.sequences} sequences")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"its optimizer is not {recipe.optimizer} of these networks: {error}"
+        ) from None
+    networks.optimizer = state
+
+
+def _history(stored, n_networks):
+    """The history as it is kept while training; empty where none is stored."""
+    if stored is None:
+        return []
+    names, wrong = (
+        Report._fields,
+        CheckpointError(f"its history is not that of {n_networks} networks"),
+    )
+    if not isinstance(stored, dict) or stored.keys() != set(names):
+        raise wrong
+    sequences, *columns = (stored[name] for name in names)
+    if not isinstance(sequences, list) or not all(type(n) is int for n in sequences):
+        raise wrong
+    for column in columns:
+        if not isinstance(column, torch.Tensor) or not column.isfinite().all():
+            raise wrong
+        if column.shape != (n_networks, len(sequences)) or sequences != sorted(set(sequences)):
+            raise wrong
+    columns = [column.T.tolist() for column in columns]
+    return [Report(*values) for values in zip(sequences, *columns, strict=True)]

@@ -1,0 +1,89 @@
+"""The loss of a batch: against a loop over symbols, finite differences, and a network alone."""
+
+import pytest
+import torch
+
+from anbn import compiled
+from anbn.loss import Batch, loss_and_gradients
+from anbn.models import MODELS
+
+S, B, T, K, H = 3, 5, 9, 3, 2
+MEAN = torch.tensor([0.7, 0.2, 0.1])
+
+
+def some_batch(seed=0, n_batch=B, n_steps=T):
+    """Sequences of different lengths; steps that read 0 are not certain."""
+    generator = torch.Generator().manual_seed(seed)
+    symbols = torch.randint(0, K, (S, n_batch, n_steps + 1), generator=generator)
+    length = torch.randint(1, n_steps + 1, (S, n_batch, 1), generator=generator)
+    valid = torch.arange(n_steps) < length
+    return Batch(symbols, valid, valid & (symbols[..., :-1] > 0))
+
+
+def some_model(kind, dtype=torch.float64):
+    return MODELS[kind](K, H, seeds=[3, 4, 5], init=0.8).to(dtype)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("mean", [None, MEAN])
+@torch.no_grad()
+def test_loss_is_the_mean_over_steps(kind, mean):
+    model, batch = some_model(kind), some_batch()
+    loss, cross_entropy, _ = loss_and_gradients(model, batch, 0.3, mean)
+    for s in range(S):
+        total = weights = surprise = steps = 0.0
+        for b in range(B):
+            state = model.select(s).start(1)
+            for t in range(int(batch.valid[s, b].sum())):
+                state = model.select(s).step(batch.symbols[s, b, t : t + 1], state)
+                log_q = model.select(s).read_out(state.hidden)[0, 0].log_softmax(-1)
+                certain = bool(batch.deterministic[s, b, t])
+                weight = 1.0 if certain else 0.3
+                target = log_q[batch.symbols[s, b, t + 1]]
+                learned = target if certain or mean is None else mean.double() @ log_q
+                total, weights = total - weight * float(learned), weights + weight
+                surprise, steps = surprise - float(target), steps + 1
+        assert float(loss[s]) == pytest.approx(total / weights)
+        assert float(cross_entropy[s]) == pytest.approx(surprise / steps)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("gain", [None, 1.5])
+def test_gradients_against_finite_differences(kind, gain):
+    """Of every parameter, start states included, which torch.nn layers do not learn."""
+    model, batch = some_model(kind), some_batch()
+    flat = model.flatten_parameters()
+    gradients = loss_and_gradients(model, batch, 0.3, MEAN, gain)[2]
+    for k in range(flat.shape[1]):
+        sides = []
+        for step in (1e-6, -2e-6):
+            flat[:, k] += step
+            sides.append(loss_and_gradients(model, batch, 0.3, MEAN, gain)[0])
+        flat[:, k] += 1e-6
+        near = {"atol": 1e-8, "rtol": 1e-6}
+        torch.testing.assert_close(gradients[:, k], (sides[0] - sides[1]) / 2e-6, **near)
+
+
+@pytest.mark.rounding
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_network_s_of_several_is_network_s_alone(kind, dtype):
+    together, batch = some_model(kind, dtype), some_batch(1)
+    near = {"atol": 1e-6, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 0, "rtol": 1e-10}
+    for s in range(S):
+        alone = loss_and_gradients(together.select(s), Batch(*(part[s : s + 1] for part in batch)))
+        for one, all_of_them in zip(alone, loss_and_gradients(together, batch), strict=True):
+            torch.testing.assert_close(one[0], all_of_them[s], **near)
+
+
+@pytest.mark.parametrize("compiler", [True, False])
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_network_that_is_not_a_number_is_not_hidden(monkeypatch, kind, compiler):
+    if not compiler:
+        monkeypatch.setattr(compiled, "load", lambda: None)
+    model = some_model(kind, torch.float32)
+    with torch.no_grad():
+        model.U[1] = torch.nan
+    for value in loss_and_gradients(model, some_batch(2)):
+        finite = value.isfinite().view(S, -1).all(1)
+        assert finite.tolist() == [True, False, True]
