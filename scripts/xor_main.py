@@ -43,10 +43,8 @@ def parse_args(argv=None):
     group.add_argument("--act", choices=("sig", "step"), default="sig", help=text)
     text = "hidden units (default: 4, or 2(size-1) if that is more)"
     group.add_argument("--hid", type=number(int, 1), help=text)
-    text = (
-        "set the weights by hand; trained only if they are wrong somewhere, or with --epoch: then "
-    )
-    add_flag(group, "--set_weights", text + "to that epoch, with --lr and --decay as given")
+    text = "set the weights by hand, and train them only if some point is wrong, or if --epoch is "
+    add_flag(group, "--set_weights", text + "given: to that epoch, by --lr, --decay, --hold")
     text = "factor of hand-set weights for sigmoid units (default: 10)"
     group.add_argument("--scale", type=number(float, above=0), help=text)
     group = parser.add_argument_group("training (full batch, Adam, cosine schedule)")
@@ -83,7 +81,8 @@ def main(argv=None):
 
     from common.processes import Processes, share_out
     from common.run_folder import RunFolder, choose_device
-    from xor import results, train
+    from xor import checkpoint, results, train
+    from xor.history import History, progress_line
     from xor.model import hand_set, random_networks
     from xor.tasks import grid
 
@@ -100,7 +99,7 @@ def main(argv=None):
         model = hand_set(args.size, args.hid, args.act, args.scale).to(device)
     else:
         model = random_networks(seeds, args.hid, args.size, recipe.init).to(device)
-    history = results.History(model, inputs, targets, seeds)
+    history = History(model, inputs, targets, seeds)
     trained = not args.set_weights or "epochs" in args.recipe or not history.last.solved.all()
     task = {size: name for name, size in SIZES.items()}.get(args.size, f"grid{args.size}")
     name = f"{task}_{args.act}{args.hid}" + "_by_hand" * args.set_weights
@@ -109,14 +108,13 @@ def main(argv=None):
     try:
         for record in train.train(model, inputs, targets, recipe, seeds) if trained else ():
             if history.add(record) and not args.quiet:
-                print(results.progress_line(record), flush=True)
+                print(progress_line(record), flush=True)
     except KeyboardInterrupt:
         interrupted = True
     if history.close(interrupted) and not args.quiet:
-        print(results.progress_line(history.last))
-    recipe = recipe if trained else None
+        print(progress_line(history.last))
     if processes.count > 1:
-        save(folder, history, results.summary(history, recipe))  # if the first process fails
+        folder.save_model(checkpoint.content(history, 0))  # for good if the first process fails
     parts = processes.gather((history, interrupted))
     if processes.lost:
         processes.report_loss(folder)
@@ -124,7 +122,7 @@ def main(argv=None):
         return processes.leave(folder)
     histories, interrupts = zip(*parts, strict=True)
     history.merge(histories)
-    summary = results.summary(history, recipe, args.set_weights)
+    summary = results.summary(history, recipe if trained else None, args.set_weights)
     save(folder, history, summary)
     print("\n".join([*results.result_lines(summary), f"Run folder: {folder}"]))
     return 130 if any(interrupts) else 0 if history.last.solved.any() else 1
@@ -136,7 +134,7 @@ def save(folder, history, summary):
 
     shown = summary["shown"]
     network, points = history.model.network(shown), (history.inputs, history.targets)
-    folder.save_model(checkpoint.content(history.model, summary["size"], history.seeds, shown))
+    folder.save_model(checkpoint.content(history, shown))
     folder.save_json("summary.json", summary)
     folder.save_csv("activations.csv", summary["activations"])
     if history.reports:

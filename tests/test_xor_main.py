@@ -9,7 +9,7 @@ import pytest
 import torch
 import xor_main
 
-from xor import results
+from xor import history
 from xor.checkpoint import load
 from xor.recipes import Recipe
 from xor.results import result_lines
@@ -56,8 +56,9 @@ def test_lines_that_end_at_100_percent(options, within, tmp_path):
     assert ("ep:  100" in done.stdout) == ("0.5" in options)  # soft steps have to be trained
 
 
-def test_training_prints_the_courseworks_lines_and_saves(commands, tmp_path):
-    done = commands.run("xor_main.py --task xor --hid 3 --hold 200 --out", tmp_path)
+def test_training_prints_the_courseworks_lines_and_saves(within, commands, tmp_path):
+    done = within(xor_main, *"--task xor --hid 3 --hold 200 --out".split(), tmp_path)
+    assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert re.fullmatch(r"ep:  100 loss: \d\.\d{4} acc: \d+\.\d\d", lines[0])
     assert "Final Accuracy: 100.0" in lines
@@ -118,11 +119,12 @@ def test_a_stuck_network_is_reported_with_status_1(within, commands, tmp_path):
 
 
 @pytest.mark.rounding
-def test_one_and_two_processes_train_the_same_networks(commands, tmp_path):
+def test_one_and_two_processes_train_the_same_networks(within, commands, tmp_path):
     """Two groups: 1,000 networks and 40."""
-    line = "xor_main.py --seeds 1040 --epoch 30 --restarts 1 --quiet --out"
+    words = ["--seeds", 1040, "--epoch", 30, "--restarts", 1, "--quiet", "--out", tmp_path]
     runs = [
-        commands.run(line, tmp_path, "--processes", n, status=(0, 1), cwd=tmp_path) for n in (1, 2)
+        within(xor_main, *words, "--processes", 1),
+        commands.run("xor_main.py --processes 2", *words, cwd=tmp_path),
     ]
     (one, first), (two, second) = (folder_of(done, commands) for done in runs)
     assert runs[0].stdout.replace(str(one), "") == runs[1].stdout.replace(str(two), "")
@@ -196,14 +198,14 @@ def test_a_device_that_is_not_there(within, tmp_path):
 @pytest.mark.parametrize("epoch", (1, 42, 300))
 def test_interrupting_keeps_what_was_trained(epoch, within, commands, tmp_path, monkeypatch):
     """In the first epoch too, before anything was printed."""
-    add = results.History.add
+    add = history.History.add
 
     def interrupted(self, record):
         if record.epoch == epoch:
             raise KeyboardInterrupt
         return add(self, record)
 
-    monkeypatch.setattr(results.History, "add", interrupted)
+    monkeypatch.setattr(history.History, "add", interrupted)
     done = within(xor_main, "--seeds", 2, "--out", tmp_path)
     assert done.returncode == 130 and "Traceback" not in done.stderr
     folder, summary = folder_of(done, commands)

@@ -6,9 +6,10 @@ import math
 import pytest
 import torch
 
-from xor.model import MLP, hand_set, random_networks
+from xor.history import History
+from xor.model import MLP, random_networks
 from xor.recipes import Recipe
-from xor.results import History, progress_line, quantiles, result_lines, summary, wilson
+from xor.results import quantiles, result_lines, summary, wilson
 from xor.tasks import grid
 from xor.train import train
 
@@ -94,50 +95,6 @@ def test_verdicts_of_untrained_networks():
         assert verdict["first_right"] is verdict["stays_right_from"] is None
         text = result_lines(verdict)[-1]
         assert text.startswith("Not solved: wrong at (") and "after" not in text
-
-
-def test_curves_and_reports(history):
-    history, outputs = history
-    loss, accuracy = history.curves()
-    assert loss.shape == accuracy.shape == (1000, 20)
-    for epoch in (1, 55, 990):
-        wrong = [len(wrong_points(outputs[epoch - 1][s])) for s in range(20)]
-        assert accuracy[epoch - 1] == pytest.approx([100 - 100 / 9 * n for n in wrong], abs=1e-4)
-    rows = list(history.rows())
-    assert [row["epoch"] for row in rows] == list(range(100, 1001, 100))
-    assert rows[-1]["solved"] == summary(history)["solved"]
-    assert rows[4]["loss"] == pytest.approx(loss[499].mean(), rel=1e-5)
-    assert progress_line(history.reports[4]).startswith(
-        f"ep:  500 loss: {rows[4]['loss']:.4f} acc:"
-    )
-
-
-def test_histories_of_several_processes_become_one():
-    inputs, targets = grid(2)
-    parts = []
-    for seeds, n_hidden in (((1, 2), 2), ((3,), 2)):
-        model = random_networks(seeds, n_hidden, 2)
-        history = History(model, inputs, targets, seeds)
-        for record in train(model, inputs, targets, Recipe(epochs=950, hold=20)):
-            history.add(record)
-        history.close()
-        parts.append(history)
-    ends = [part.last.epoch for part in parts]
-    rows = [list(part.rows()) for part in parts]
-    parts[0].merge(parts)
-    merged = parts[0]
-    assert merged.seeds == [1, 2, 3] and merged.last.epoch == max(ends)
-    assert merged.model.n_networks == 3 and len(merged.reports) == max(map(len, rows))
-    last = list(merged.rows())[-1]
-    assert last["loss"] == pytest.approx((2 * rows[0][-1]["loss"] + rows[1][-1]["loss"]) / 3)
-
-
-def test_after_an_interrupt_the_verdict_is_that_of_the_networks_kept():
-    inputs, targets = grid(2)
-    history = History(random_networks([0], 3, 2), inputs, targets)
-    history.model = hand_set(2, 3, "sig", 10.0)
-    history.close(interrupted=True)
-    assert history.last.solved.all() and summary(history)["wrong_points"] == []
 
 
 def test_lines_come_from_the_summary_alone(history):

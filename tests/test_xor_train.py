@@ -129,6 +129,13 @@ def test_stuck_networks_are_drawn_anew():
     assert redraw_seed(0, 1) != redraw_seed(0, 2) != redraw_seed(1, 1)
 
 
+def test_a_network_solved_late_is_not_drawn_anew():
+    inputs, targets = grid(2)
+    model = hand_set(2, act="sig", scale=10.0)
+    *_, last = train(model, inputs, targets, Recipe(epochs=120, hold=1000, restarts=3))
+    assert last.epoch == 120 and last.draws.item() == 1 and last.solved.all()
+
+
 def test_a_redrawn_network_is_the_one_of_its_new_seed():
     inputs, targets = grid(3)
     model = random_networks([5], 1, 3)  # one unit cannot solve it

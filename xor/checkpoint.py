@@ -4,14 +4,15 @@ saved = load("results/xor/check_sig5__s0__.../model.pt")
 print("\\n".join(result_lines(summary(saved.network, *grid(saved.size)))))
 """
 
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from xor.history import History
 from xor.model import MLP, PARAMETERS
-from xor.results import History
 from xor.tasks import XorError, grid
 
 
@@ -35,10 +36,12 @@ class Saved:
         return History(self.network, *grid(self.size), [self.seeds[self.shown]])
 
 
-def content(model, size, seeds, shown):
-    """What `torch.save` is to write."""
+def content(history, shown):
+    """What `torch.save` is to write of a run (`history.History`) that shows one of its networks."""
+    model, size = history.model, math.isqrt(len(history.targets))
     state = {name: getattr(model, name).detach().cpu() for name in PARAMETERS}
-    return {"act": model.act, "size": size, "seeds": list(seeds), "shown": shown, "model": state}
+    seeds = list(history.seeds)
+    return {"act": model.act, "size": size, "seeds": seeds, "shown": shown, "model": state}
 
 
 def load(path):
@@ -65,33 +68,25 @@ def load(path):
 
 def _fault(found):
     """What is wrong with the content of a file, None if nothing is."""
-    names = ("act", "size", "seeds", "shown", "model")
     if not isinstance(found, dict) or not isinstance(found.get("model"), dict):
-        return "it has no weights under 'model'"
-    if missing := [name for name in names if name not in found]:
-        return f"{missing[0]!r} is missing"
+        return "there are no weights under 'model'"
     weights = [found["model"].get(name) for name in PARAMETERS]
-    for name, value in zip(PARAMETERS, weights, strict=True):
-        if not isinstance(value, torch.Tensor) or value.dtype not in (torch.float32, torch.float64):
-            return f"{name} is no tensor of float32 or float64"
-        if not bool(value.isfinite().all()):
-            return f"{name} has values that are not finite"
-    shape = weights[0].shape  # (S, H, 2)
-    if len(shape) != 3 or shape[2] != 2 or 0 in shape:
-        return f"hid_weight has the shape {tuple(shape)}, not (networks, hidden units, 2)"
-    shapes = {"hid_bias": shape[:2], "out_weight": shape[:2], "out_bias": shape[:1]}
-    for name, wanted in shapes.items():
-        if (got := found["model"][name].shape) != wanted:
-            return f"{name} has the shape {tuple(got)}, not {tuple(wanted)}"
-    if len({value.dtype for value in weights}) > 1:
-        return "its weights are of several types"
-    if found["act"] not in ("sig", "step"):
+    kinds = {getattr(value, "dtype", None) for value in weights}
+    if kinds not in ({torch.float32}, {torch.float64}):
+        return f"{', '.join(PARAMETERS)} are not all tensors of float32 or of float64"
+    if not all(bool(value.isfinite().all()) for value in weights):
+        return "some of its weights are not finite"
+    n, n_hidden = (*weights[1].shape, 0, 0)[:2]
+    shapes = [tuple(value.shape) for value in weights]
+    if shapes != [(n, n_hidden, 2), (n, n_hidden), (n, n_hidden), (n,)] or n * n_hidden == 0:
+        return f"its weights have the shapes {shapes}, which do not fit together"
+    if found.get("act") not in ("sig", "step"):
         return "its activation is neither sig nor step"
-    if type(found["size"]) is not int or not 2 <= found["size"] <= 1000:
+    size, seeds, shown = (found.get(name) for name in ("size", "seeds", "shown"))
+    if type(size) is not int or not 2 <= size <= 1000:
         return "its size is that of no grid"
-    seeds, shown = found["seeds"], found["shown"]
-    if not isinstance(seeds, list) or any(type(seed) is not int for seed in seeds):
-        return "its seeds are no list of whole numbers"
-    if len(seeds) != shape[0] or type(shown) is not int or not 0 <= shown < shape[0]:
-        return f"its seeds or the network shown do not fit {shape[0]} networks"
+    if type(seeds) is not list or len(seeds) != n or {type(seed) for seed in seeds} != {int}:
+        return f"it does not have the seeds of {n} networks"
+    if type(shown) is not int or not 0 <= shown < n:
+        return "it does not say which network is shown"
     return None

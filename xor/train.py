@@ -134,28 +134,29 @@ def train(model, inputs, targets, recipe=None, seeds=None):
 def _train_group(running, inputs, targets, recipe, seeds):
     """The Records of one group of networks."""
     record = untrained(running.networks, inputs, targets)
+    last = recipe.epochs * (recipe.restarts + 1)
     try:
-        for epoch in range(1, recipe.epochs * (recipe.restarts + 1) + 1):
-            draw, step = divmod(epoch - 1, recipe.epochs)
-            if draw and step == 0:
-                running.keep(~record.solved)
-                running.draw_anew([redraw_seed(seeds[s], draw) for s in running.index.tolist()])
-                record = record.redrawn(running.places)
-            if not len(running.index):
-                return
+        for epoch in range(1, last + 1):
             logits = running.networks.backpropagate(inputs, targets)  # (R, N)
             record = record.then(epoch, record.logits.index_copy(0, running.places, logits))
-            draw_ends = step + 1 == recipe.epochs
-            if draw_ends or epoch % REPORT_EVERY == 0:
+            draw, step = divmod(epoch, recipe.epochs)  # step 0: the last epoch of a draw
+            reporting = step == 0 or epoch % REPORT_EVERY == 0
+            if reporting:
                 running.store()
                 _check(record, recipe)
             yield record
-            if not draw_ends:
-                cosine = 0.5 * (1 + math.cos(math.pi * step / recipe.epochs))
+            going_on = ~record.solved
+            if step:
+                cosine = 0.5 * (1 + math.cos(math.pi * (step - 1) / recipe.epochs))
                 running.step(recipe.learning_rate * cosine)
-                if epoch % REPORT_EVERY == 0:
-                    held = epoch - record.stays_right_from >= recipe.hold
-                    running.keep(~(record.solved & held))
+                going_on |= epoch - record.stays_right_from < recipe.hold
+            if reporting:
+                running.keep(going_on)
+            if epoch == last or not len(running.index):
+                return
+            if step == 0:
+                running.draw_anew([redraw_seed(seeds[s], draw) for s in running.index.tolist()])
+                record = record.redrawn(running.places)
     finally:
         running.store()
 
