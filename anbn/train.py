@@ -94,9 +94,6 @@ def train(
         groups.append((members, part))
         runs.append(_train_group(part, language, recipe, *options))
     for records in zip(*runs, strict=True):
-        for members, part in groups:
-            for name in model.names:
-                getattr(model, name)[members] = getattr(part, name)
         record = _joined(records)
         lost = ~(record.cross_entropy.abs() <= MAX_LOSS)
         if lost.any():
@@ -106,6 +103,9 @@ def train(
                 f"after {record.sequences} sequences (first seed {first}); lower the learning rate "
                 "(--lr) or the initial weights (--init)"
             )
+        for members, part in groups:
+            for name in model.names:
+                getattr(model, name)[members] = getattr(part, name)
         yield record
 
 
