@@ -100,8 +100,8 @@ def train(
             first = seeds[int(lost.nonzero()[0])]
             raise TrainingDiverged(
                 f"the loss of {int(lost.sum())} of {len(seeds)} networks is beyond all bounds "
-                f"after {record.sequences} sequences (first seed {first}); choose a smaller "
-                "learning rate (--lr) or smaller initial weights (--init)"
+                f"after {record.sequences} sequences (first seed {first}); lower the learning rate "
+                "(--lr) or the initial weights (--init)"
             )
         yield record
 

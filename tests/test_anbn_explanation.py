@@ -216,21 +216,17 @@ def moves_so(words, path, letter):
     if found := re.fullmatch(f"stays at about {number}", words):
         return size < 0.02 and near(found[1], path[0])
     if found := re.fullmatch(
-        f"(rises|falls) from {number} to {number}, by {number}(?: to {number})? per letter", words
-    ):
-        sign = 1 if found[1] == "rises" else -1
-        ok = near(found[2], path[0]) and near(found[3], path[-1]) and (sign * steps > -slack).all()
-        least, most = found[4], found[5] or found[4]
-        return ok and near(least, abs(steps).min()) and near(most, abs(steps).max())
-    if found := re.fullmatch(
-        rf"(rises|falls) from {number} to {number} at (.) number (\d+), then (?:rises|falls) to "
-        + number,
+        f"goes from {number}(?: over {number} at (.) number (\\d+))? to {number}, by {number}"
+        f"(?: to {number})? per letter",
         words,
     ):
-        sign, turn = (1 if found[1] == "rises" else -1), int(found[5]) - 1
-        ok = near(found[2], path[0]) and near(found[3], path[turn]) and near(found[6], path[-1])
-        ok &= found[4] == letter and 0 < turn < len(path) - 1
-        return ok and (sign * steps[:turn] > -slack).all() and (sign * steps[turn:] < slack).all()
+        start, middle, name, turn, end, least, most = found.groups()
+        turn = int(turn or 1) - 1
+        ok = near(start, path[0]) and near(end, path[-1]) and (not middle or name == letter)
+        ok &= not middle or (near(middle, path[turn]) and 0 < turn)
+        ok &= near(least, abs(steps).min()) and near(most or least, abs(steps).max())
+        parts = (part for part in (steps[:turn], steps[turn:]) if len(part))
+        return ok and all((p > -slack).all() or (p < slack).all() for p in parts)
     found = re.fullmatch(f"(jumps to and fro|moves both ways) between {number} and {number}", words)
     ok = near(found[2], path.min()) and near(found[3], path.max())
     if found[1] == "jumps to and fro":
@@ -575,7 +571,7 @@ def test_exact_counter():
     text = said(handset(named("anb2nc3n")), named("anb2nc3n"))
     assert "Solved: 300 of 300" in text and "right for every n up to 40" in text
     assert "cell 2 follows the letters A read (correlation 1.00 over n = 1 to 4)" in text
-    assert "it rises from 1.00 to 4.00, by 1.00 per letter" in text
+    assert "it goes from 1.00 to 4.00, by 1.00 per letter" in text
     assert (
         "the output is C where cell 2 is at most 0, and another letter where it is at least 1"
         in text
@@ -586,7 +582,7 @@ def test_exact_counter():
 def test_counts_nine_tenths_per_letter():
     language, model = counter_with(input=0.9)
     text = said(model, language)
-    assert "it rises from 0.90 to 7.20, by 0.90 per letter" in text
+    assert "it goes from 0.90 to 7.20, by 0.90 per letter" in text
     assert "as it should" not in text and "too early" in text
 
 
@@ -643,10 +639,13 @@ def test_right_alone_wrong_after_another_string():
 @pytest.mark.parametrize(
     "path, words",
     [
-        ((-2.5, -4.3, -3.0, -1.0), "falls from -2.50 to -4.30 at B number 2, then rises to -1.00"),
+        (
+            (-2.5, -4.3, -3.0, -1.0),
+            "goes from -2.50 over -4.30 at B number 2 to -1.00, by 1.30 to 2.00 per letter",
+        ),
         ((0.0, 1.0, 0.0, 1.0), "jumps to and fro between 0 and 1.00"),
         ((0.0, 1.0, 0.5, 0.7, 0.6, 0.65, 0.7), "moves both ways between 0 and 1.00"),
-        ((-1.0, -0.9, -0.31), "rises from -1.00 to -0.31, by 0.1 to 0.59 per letter"),
+        ((-1.0, -0.9, -0.31), "goes from -1.00 to -0.31, by 0.1 to 0.59 per letter"),
         ((1.0, 0.9999, 0.9998), "stays at about 1.00"),
         ((0.5,), "stays at about 0.50"),
     ],

@@ -18,10 +18,10 @@ def generator(seed=0):
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_trace_lines(kind):
-    """The coursework's format; the letter is the next symbol, the numbers follow the one before."""
+    """The format of the coursework's report: each row bears the symbol read."""
     language = CountingLanguage.named("anb2nc3n")
     model = MODELS[kind](3, 3, seeds=[0, 1])
-    stream = tracing.fresh_strings(language, 7, generator())
+    stream = language.fresh(7, generator())
     found = tracing.trace(model, 1, language, stream)
     lines = found.lines(1)
     assert re.fullmatch(r"symbol= [ABC]+A", lines[0])
@@ -42,7 +42,7 @@ def test_trace_lines(kind):
             name: [float(x) for x in values.split()]
             for name, values in re.findall(r"(\w+): \[([^]]*)\]", line)
         }
-        assert line[:2] == text[t + 1] + " "
+        assert line[:2] == text[t] + " "
         assert list(numbers) == ["hidden", *(["cell"] if kind == "lstm" else []), "output"]
         assert numbers["hidden"] == pytest.approx(state.hidden[1, 0].tolist(), abs=0.0051)
         output = model.read_out(state.hidden)[1, 0].softmax(-1).tolist()
@@ -51,17 +51,27 @@ def test_trace_lines(kind):
             assert numbers["cell"] == pytest.approx(state.cell[1, 0].tolist(), abs=0.0051)
 
 
+def test_a_string_that_begins_with_four_a_has_four_rows_a_before_its_first_b():
+    language = CountingLanguage.named("anb2n")
+    found = tracing.trace(handset(language), 0, language, language.streams(torch.tensor([[4, 1]])))
+    letters = "".join(line[0] for line in found.lines(0)[2:])
+    assert letters == "AAAABBBBBBBBABB"
+    table = tracing.rows(found)[1:]
+    assert "".join(row["symbol"] for row in table) == letters
+    assert "".join(row["next"] for row in table) == letters[1:] + "A"
+
+
 def test_fresh_strings_are_as_many_as_asked():
     language = CountingLanguage.named("anbncn")
     for wanted, sequences in ((1, 1), (5, 1), (7, 2), (10, 2)):
-        stream = tracing.fresh_strings(language, wanted, generator(wanted))
+        stream = language.fresh(wanted, generator(wanted))
         found = tracing.trace(LSTM(3, 2), 0, language, stream)
         texts = [found.text(b) for b in range(len(stream.valid))]
         assert len(texts) == sequences
         strings = re.findall(r"A+B+C+", "".join(text[:-1] for text in texts))
         assert len(strings) == wanted
         assert all(len(s) == 3 * s.count("A") == 3 * s.count("B") for s in strings)
-    stream = tracing.fresh_strings(ReberLanguage(), 4, generator())
+    stream = ReberLanguage().fresh(4, generator())
     assert len(stream.valid) == 4
 
 
@@ -69,7 +79,7 @@ def test_stages_and_gates_of_the_exact_counter():
     """What opens when follows from how its weights were set (anbn/handset.py)."""
     language = CountingLanguage.named("anbncn")
     stream = language.streams(torch.tensor([[2, 3, 2, 1, 2]]))
-    labels, names = tracing.stages(language, stream)
+    labels, names = language.stages(stream)
     read = [names[k] for k in labels[0, : int(stream.valid.sum())].tolist()]
     assert read[:8] == [
         *("reading A", "reading A", "first B", "counting B"),
@@ -88,6 +98,10 @@ def test_stages_and_gates_of_the_exact_counter():
     assert table["reading A", "output_gate", 2]["state"] == "closed"
     assert table["reading A", "output_gate", 2]["steps"] == 6
     assert [tracing.in_words(x) for x in (0.7, 0.5, 0.3)] == ["open", "partly open", "closed"]
+    order = list(dict.fromkeys(row["stage"] for row in tracing.gate_table(found)))
+    assert order == [
+        *("reading A", "first B", "counting B", "switching to C", "counting C", "end"),
+    ]
     srn = tracing.trace(SRN(3, 2), 0, language, stream)
     assert tracing.gate_table(srn) == []
 
@@ -95,7 +109,7 @@ def test_stages_and_gates_of_the_exact_counter():
 def test_rows_hold_the_whole_trace():
     language = ReberLanguage(embed=True)
     model = LSTM(7, 2, seeds=[4])
-    stream = tracing.fresh_strings(language, 3, generator())
+    stream = language.fresh(3, generator())
     found = tracing.trace(model, 0, language, stream)
     rows = tracing.rows(found)
     assert len(rows) == sum(len(found.text(b)) for b in range(3))
@@ -105,3 +119,11 @@ def test_rows_hold_the_whole_trace():
     assert row["stage"] == language.state_names[int(stream.state[1, 2])]
     assert row["forget_gate_2"] == float(found.forget_gate[1, 2, 1])
     assert sum(row[f"p_{letter}"] for letter in language.symbols) == pytest.approx(1, abs=1e-5)
+
+
+def test_stages_of_the_embedded_grammar_are_in_the_order_of_its_strings():
+    language = ReberLanguage(embed=True)
+    found = tracing.trace(LSTM(7, 2), 0, language, language.fresh(50, generator()))
+    order = list(dict.fromkeys(row["stage"] for row in tracing.gate_table(found)))
+    assert order[0] == "outer" and order[-1] == "closing"
+    assert order.index("BT") < order.index("0T") < order.index("recallT") < order.index("BP")

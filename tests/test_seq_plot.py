@@ -1,5 +1,7 @@
 """seq_plot.py as a user runs it: which network it finds, what it says of it, what it refuses."""
 
+import contextlib
+import io
 import json
 import math
 import re
@@ -38,11 +40,13 @@ def knows_only_e():
 
 
 @pytest.fixture(scope="module")
-def trained(commands, tmp_path_factory):
+def trained(tmp_path_factory):
     """A folder of results with one run in it."""
     out = tmp_path_factory.mktemp("results")
-    line = "seq_train.py --epoch 2 --seeds 3 --hid 2 --batch_size 8 --quiet"
-    return commands.run(line, "--out", out, status=(0, 1)), out
+    words = "--epoch 2 --seeds 3 --hid 2 --batch_size 8 --quiet --processes 1 --out".split()
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        seq_train.main([*words, str(out)])
+    return SimpleNamespace(stdout=printed.getvalue()), out
 
 
 @pytest.fixture

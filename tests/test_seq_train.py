@@ -12,6 +12,7 @@ import pytest
 import seq_train
 import torch
 
+from anbn.plots import traces, training
 from anbn.train import GROUP_SIZE
 
 SMALL = "seq_train.py --epoch 2 --seeds 3 --hid 2 --batch_size 8"
@@ -34,6 +35,13 @@ def trained(commands, tmp_path_factory):
     """A short run in a process of its own, as the coursework's command line spells it."""
     out = tmp_path_factory.mktemp("net")
     return commands.run(SMALL, "--lang", "anbn", "--rates", "--out_path", out, status=(0, 1))
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave out the figures, which take most of the time of a short run."""
+    monkeypatch.setattr(traces, "figures", lambda *_: {})
+    monkeypatch.setattr(training, "figures", lambda *_: {})
 
 
 def test_a_run_prints_trace_loss_table_and_rate(trained, commands):
@@ -106,7 +114,7 @@ def test_results_are_saved_before_they_are_printed(within, tmp_path, monkeypatch
     assert {"model.pt", "summary.json", "trace.csv", "over_time.png"} <= names
 
 
-def test_resume_equals_uninterrupted(within, commands, tmp_path, monkeypatch):
+def test_resume_equals_uninterrupted(within, commands, tmp_path, monkeypatch, undrawn):
     monkeypatch.setattr(seq_train, "CHECKPOINT_EVERY", 1000)
     words = "--epoch 3 --seeds 2 --batch_size 8 --quiet --out".split()
     whole = within(seq_train, *words, tmp_path)
@@ -128,18 +136,19 @@ def test_resume_equals_uninterrupted(within, commands, tmp_path, monkeypatch):
     assert commands.summary(longer)["sequences"] == 4000
 
 
-def test_ctrl_c_keeps_what_was_trained_and_resume_ends_where_it_would_have(commands, tmp_path):
-    line = "seq_train.py --seeds 2 --epoch 20 --batch_size 8 --processes 1"
-    whole = commands.run(line, "--quiet", "--out", tmp_path / "whole", status=(0, 1))
+def test_ctrl_c_keeps_what_was_trained(commands, within, tmp_path, undrawn):
+    """And --resume ends where the run would have ended, to the last bit."""
+    line = "seq_train.py --seeds 2 --epoch 12 --batch_size 8 --processes 1"
+    whole = within(seq_train, *line.split()[1:], "--quiet", "--out", tmp_path / "whole")
     process = commands.start(line, "--out", tmp_path, env={"PYTHONUNBUFFERED": "1"})
     stopped = commands.interrupt(process, "epoch: ")
     assert stopped.stderr.count("\n") <= 1 and "Traceback" not in stopped.stderr
     folder = commands.folder(stopped)
     assert (folder / "metrics.csv").is_file()
     kept = torch.load(folder / "model.pt", weights_only=True)
-    assert 0 < kept["sequences"] < 20_000
-    resume = re.search(r"^    python scripts/(seq_train.py --resume .*)$", stopped.stdout, re.M)[1]
-    done = commands.run(resume, "--quiet", "--out", tmp_path / "rest", status=(0, 1))
+    assert 0 < kept["sequences"] < 12_000
+    resume = re.search(r"^    python scripts/seq_train.py (--resume .*)$", stopped.stdout, re.M)[1]
+    done = within(seq_train, *resume.split(), "--quiet", "--out", tmp_path / "rest")
     assert equal(commands.folder(whole), commands.folder(done))
     assert commands.summary(whole)["to_criterion"] == commands.summary(done)["to_criterion"]
 
@@ -161,13 +170,11 @@ def test_after_kill_the_newest_checkpoint_is_known_by_what_is_inside(commands, w
     assert told.returncode == 2 and f"{max(inside):,} sequences" in told.stderr
 
 
-def test_any_number_of_processes_trains_the_same_networks(commands, tmp_path):
+def test_any_number_of_processes_trains_the_same_networks(commands, within, tmp_path):
     n = GROUP_SIZE + 1
-    line = f"seq_train.py --seeds {n} --epoch 0.1 --quiet --n_most 20"
-    one, two = (
-        commands.run(line, "--processes", k, "--out", tmp_path / str(k), status=(0, 1))
-        for k in (1, 2)
-    )
+    line = f"seq_train.py --seeds {n} --epoch 0.1 --quiet --n_most 20 --out {tmp_path}"
+    one = within(seq_train, *line.split()[1:], "--processes", 1)
+    two = commands.run(line, "--processes", 2, status=(0, 1))
     assert one.stderr == two.stderr == ""
     first, second = commands.folder(one), commands.folder(two)
     assert equal(first, second)
@@ -188,7 +195,7 @@ def test_any_number_of_processes_trains_the_same_networks(commands, tmp_path):
         "--lang reber --length 4 --optim sgd --lr 0.1 --mom 0.5",
     ],
 )
-def test_the_courseworks_command_lines_run_as_they_are(words, within, tmp_path):
+def test_the_courseworks_command_lines_run_as_they_are(words, within, tmp_path, undrawn):
     words = [*words.split(), "--epoch", "0.05", "--seeds", "2", "--n_most", "8"]
     done = within(seq_train, *words, "--out_path", tmp_path)
     assert done.returncode in (0, 1) and done.stderr == ""

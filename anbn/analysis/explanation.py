@@ -66,7 +66,7 @@ def _pairs(diagnosis):
     failing = diagnosis.failing_pairs
     if not failing:
         return ""
-    some = _list([f"n = {n} after n = {m}" for m, n in failing[:3]], "and")
+    some = _list([f"n = {n} after n = {m}" for m, n in failing[:3]])
     return (
         f"Read after another string, {len(failing)} of {diagnosis.n_pairs} strings fail that are "
         f"right from the start: {'for example ' if len(failing) > 3 else ''}{some}."
@@ -97,24 +97,20 @@ def movement(path, letter):
     if high - low < MIN_MOVE:
         return f"stays at about {number(path[0])}"
     slack = STRAIGHT * (high - low)
-    sizes = sorted({number(abs(min(map(abs, steps)))), number(max(map(abs, steps)))}, key=float)
-    by = f"by {' to '.join(sizes)} per letter"
-    for word, sign in (("rises", 1), ("falls", -1)):
-        if all(sign * step > -slack for step in steps):
-            return f"{word} from {number(path[0])} to {number(path[-1])}, {by}"
-        turn = path.index(high if sign > 0 else low)
-        there, back = steps[:turn], steps[turn:]
-        if all(sign * s > -slack for s in there) and all(sign * s < slack for s in back):
-            other = {"rises": "falls", "falls": "rises"}[word]
-            middle = f"{number(path[turn])} at {letter} number {turn + 1}"
-            return (
-                f"{word} from {number(path[0])} to {middle}, then {other} to {number(path[-1])}"
-                if there and back
-                else f"{other} from {number(path[0])} to {number(path[-1])}, {by}"
-            )
-    if all(one * two < 0 for one, two in zip(steps, steps[1:], strict=False)):
-        return f"jumps to and fro between {number(low)} and {number(high)}"
-    return f"moves both ways between {number(low)} and {number(high)}"
+
+    def one_way(some):
+        return all(step > -slack for step in some) or all(step < slack for step in some)
+
+    for turn in (0, path.index(low), path.index(high)):
+        if one_way(steps[:turn]) and one_way(steps[turn:]):
+            over = f"over {number(path[turn])} at {letter} number {turn + 1} " if turn else ""
+            sizes = [abs(step) for step in steps]
+            by = sorted({number(min(sizes)), number(max(sizes))}, key=float)
+            ends = f"from {number(path[0])} {over}to {number(path[-1])}"
+            return f"goes {ends}, by {' to '.join(by)} per letter"
+    to_and_fro = all(one * two < 0 for one, two in zip(steps, steps[1:], strict=False))
+    how = "jumps to and fro" if to_and_fro else "moves both ways"
+    return f"{how} between {number(low)} and {number(high)}"
 
 
 def _closest(diagnosis):
@@ -185,18 +181,15 @@ def _turning(diagnosis, letter):
 
 def _lead(diagnosis, letter):
     """On the hidden units' parts in the change of the output."""
-    turn, n = diagnosis.turns[letter], diagnosis.language.length
-    after, last = (
-        _after(diagnosis, letter),
-        n * diagnosis.language.multiples[diagnosis.language.symbols.index(letter)],
-    )
-    if last == 1 or max(map(abs, turn.parts)) < 0.1:
+    turn, after = diagnosis.turns[letter], _after(diagnosis, letter)
+    if max(map(abs, turn.parts)) < 0.1:
         return ""
     largest = sorted(range(len(turn.parts)), key=lambda u: -abs(turn.parts[u]))[:3]
     parts = [f"hidden unit {u + 1} makes {turn.parts[u]:+.1f} of this" for u in largest]
     return (
-        f"From the first {letter} of n = {n} to the last, the logit of {after} minus that of "
-        f"{letter} goes from {turn.lead[0]:.1f} to {turn.lead[1]:.1f}: {_list(parts, 'and')}."
+        f"From the first {letter} of n = {diagnosis.language.length} to the last, the logit of "
+        f"{after} minus that of {letter} goes from {turn.lead[0]:.1f} to {turn.lead[1]:.1f}: "
+        f"{_list(parts)}."
     )
 
 
@@ -299,5 +292,5 @@ def number(value):
     return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
-def _list(parts, word):
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"
+def _list(parts):
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from anbn.analysis.dynamics import all_fixed_points, srn_maps, visited_states
 from anbn.models import ModelError
-from anbn.plots.style import COLOURS, FONT, PAPER, Figure, along, drawn, name_regions, place_labels
+from anbn.plots.style import COLOURS, FONT, PAPER, Figure, along, draw_regions, drawn, place_labels
 
 MAX_ROWS = 40  # strings drawn of a language whose strings are not numbered
 BOXED = {**PAPER, "edgecolor": "0.6", "lw": 0.5}
@@ -115,7 +115,6 @@ def phase_portraits(model, language, title, points=None):
     steps = []
     for k, (ax, map) in enumerate(zip(axes, maps, strict=False)):
         _draw_field(ax, map, plane)
-        _draw_boundaries(ax, model, plane)
         steps.append([])
         for shade, b in rows:
             here = shown[b] & (inputs[b] == k)
@@ -140,7 +139,7 @@ def phase_portraits(model, language, title, points=None):
         path = np.concatenate(paths)
         places = [plane.flat(point.position).tolist() for point in some]
         names = [f"next: {symbol}" for symbol in language.symbols]
-        taken = name_regions(ax, region, names, [*path.tolist(), *places], fontsize=FONT)
+        taken = draw_regions(ax, region, names, [*path.tolist(), *places], fontsize=FONT)
         texts = [", ".join(number_text(v) for v in point.eigenvalues[:2]) for point in some]
         labels = list(zip(texts, places, strict=True))
         place_labels(ax, labels, [*path.tolist(), *taken], fontsize=FONT, bbox=BOXED)
@@ -172,14 +171,6 @@ def _most_probable(model, plane):
     """A function of points (..., 2) of the plane: the most probable next symbol there (...)."""
     V, bias = model.V[0].detach().cpu().double(), model.out_bias[0].detach().cpu().double()
     return lambda points: (plane.lift(torch.from_numpy(points)) @ V + bias).argmax(-1).numpy()
-
-
-def _draw_boundaries(ax, model, plane):
-    """Lines where the most probable next symbol changes."""
-    x, y = (np.linspace(low, high, 300) for low, high in plane.limits)
-    best = _most_probable(model, plane)(np.stack(np.meshgrid(x, y), -1))
-    for k in np.unique(best)[1:]:
-        ax.contour(x, y, best == k, levels=[0.5], colors="black", linewidths=1)
 
 
 def _draw_steps(ax, ends, shade):

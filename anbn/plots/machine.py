@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import torch
+from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch
 from matplotlib.path import Path
@@ -172,8 +173,8 @@ def draw_over_hidden(machine, language, title):
     font = FONT if machine.n_states <= MAX_FREE else SMALL
     ways = []
     for points, centre in zip(flat, centres, strict=True):
-        for point in points:
-            ax.plot(*np.stack([centre, point]).T, color="0.75", lw=0.6, zorder=1)
+        lines = [(centre, point) for point in points]
+        ax.add_collection(LineCollection(lines, colors="0.75", linewidths=0.6, zorder=1))
         ax.plot(*points.T, ".", color="0.45", ms=3, zorder=2)
     for (origin, to), symbols in machine.arcs().items():
         if max(origin, to) >= len(centres) or centres[origin] is None or centres[to] is None:

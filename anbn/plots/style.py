@@ -73,15 +73,15 @@ def place_labels(ax, labels, obstacles=(), **style):
     if len(obstacles):
         taken += [(x, y, 1, 1, 1) for x, y in ax.transData.transform(np.asarray(obstacles))]
     taken = np.array(taken).reshape(-1, 5)
-    angles = np.pi * np.array([0.25, 0.75, -0.25, -0.75, 0.5, -0.5, 0, 1, 0.12, 0.88, -0.12, -0.88])
+    ways = [(1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)]
+    ways += [(a, b / 2) for a, b in ways[:4]] + [(a / 2, b) for a, b in ways[:4]]
     for (text, _), (x, y) in zip(labels, points, strict=True):
         note = ax.text(0, 0, text, ha="center", va="center", zorder=7, **style)
         size = note.get_window_extent(renderer)
         half = np.array([size.width / 2 + 2 * scale, size.height / 2 + 2 * scale])
         best, least = None, np.inf
         for distance in np.array([0, 8, 18, 30, 45, 60]) * scale:
-            for angle in angles:
-                way = np.array([np.cos(angle), np.sin(angle)])
+            for way in np.array(ways):
                 at = np.array([x, y]) + way * (half + 5 * scale + distance)
                 inside = (at - half > box.min).all() and (at + half < box.max).all()
                 over = (abs(taken[:, :2] - at) < taken[:, 2:4] + half).all(-1) @ taken[:, 4]
@@ -92,20 +92,24 @@ def place_labels(ax, labels, obstacles=(), **style):
                 break
         note.set_position(ax.transData.inverted().transform(best))
         note.set_in_layout(False)
-        if np.hypot(*((best - (x, y)) / (half + 6 * scale))) > 1.7:
+        if np.hypot(*((best - (x, y)) / (half + 6 * scale))) > 2:
             ends = ax.transData.inverted().transform([(x, y), best])
             ax.plot(*ends.T, color="0.5", lw=0.6, zorder=6.5)
         taken = np.vstack([taken, [*best, *half, 20]])
 
 
-def name_regions(ax, region, names, obstacles=(), **style):
-    """Write the name of each region where there is most room. region: a function of points (N, 2)
-    in data coordinates, giving their regions' numbers (N,); obstacles (N, 2): what to keep clear
-    of. A region with no room for it stays without a name.
+def draw_regions(ax, region, names, obstacles=(), **style):
+    """Outline the regions of a plane, and write the name of each where there is most room for it;
+    a region with no room stays without. region: a function of points (N, 2) in data coordinates
+    that gives their regions' numbers (N,); obstacles (N, 2): what to keep clear of.
 
     Returns points under the names, as further obstacles.
     """
     low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
+    x, y = np.linspace(low, high, 300).T
+    exact = region(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)).reshape(300, 300)
+    for k in np.unique(exact)[1:]:
+        ax.contour(x, y, exact == k, levels=[0.5], colors="black", linewidths=0.9)
     unit = np.stack(np.meshgrid(*[np.linspace(0, 1, GRID)] * 2), -1).reshape(-1, 2)
     here = region(low + unit * (high - low))
     used = np.zeros((0, 2)) if not len(obstacles) else (np.asarray(obstacles) - low) / (high - low)

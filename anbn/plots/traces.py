@@ -8,7 +8,7 @@ import torch
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from anbn.plots.style import COUNTS, FONT, Figure, along, colour, drawn, name_regions
+from anbn.plots.style import COUNTS, FONT, Figure, along, colour, draw_regions, drawn
 
 LETTER_MARKERS = "o^sDvPX*<>ph"
 LINE_STYLES = ("-", "--", "-.", ":")
@@ -46,8 +46,14 @@ def hidden_pairs(trace, title, read_out=None):
         ax.scatter(*paths[0][0], marker="*", s=150, color="white", edgecolor="black", zorder=5)
         _leave_margin(ax, np.concatenate([points, paths[0][:1]]))
         if trace.n_hidden == 2 and read_out is not None:
+            V, bias = (part.cpu().numpy() for part in read_out)
             steps = np.concatenate([np.stack([path[:-1], path[1:]], 1) for path in paths])
-            _outline_predictions(ax, trace.language.symbols, *read_out, along(steps))
+            names = [f"next: {symbol}" for symbol in trace.language.symbols]
+
+            def best(points, V=V, bias=bias):
+                return (points @ V + bias).argmax(-1)
+
+            draw_regions(ax, best, names, along(steps), fontsize=FONT + 1)
         ax.set_xlabel(f"hidden unit {x + 1}" + (", a step before" if x == y else ""))
         ax.set_ylabel(f"hidden unit {y + 1}")
         ax.locator_params(nbins=5)
@@ -141,20 +147,6 @@ def _leave_margin(ax, points):
     margin = 0.08 * np.maximum(high - low, 0.2)
     ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
     ax.set(ylim=(low[1] - margin[1], high[1] + margin[1]))
-
-
-def _outline_predictions(ax, symbols, V, bias, obstacles):
-    """Outline where in the shown plane of two hidden units each symbol is the most probable one."""
-
-    def region(points):
-        return (points @ V.cpu().numpy() + bias.cpu().numpy()).argmax(-1)
-
-    x, y = np.linspace(*ax.get_xlim(), 500), np.linspace(*ax.get_ylim(), 500)
-    best = region(np.stack(np.meshgrid(x, y), -1))  # (y, x)
-    for k in np.unique(best)[1:]:
-        ax.contour(x, y, best == k, levels=[0.5], colors="black", linewidths=0.8)
-    names = [f"next: {symbol}" for symbol in symbols]
-    name_regions(ax, region, names, obstacles, fontsize=FONT + 1)
 
 
 def _key(figure, axes, trace):
