@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 import pytest
 import torch
 
+from anbn.catalogue import named
 from anbn.counting import CountingLanguage
 from anbn.languages import STRINGS_PER_STREAM, Language, LanguageError
 from anbn.reber import ReberLanguage
@@ -338,3 +339,23 @@ def test_strings_that_are_alike_for_a_while_and_equal_ones():
     )
     assert language.entropy_rate == pytest.approx(surprise / (3 + 4 + 2 + 3))
     assert language.legal_next("ABBCACA") == ["BC", "BC", "C", "A", "BC", "A"]
+
+
+def test_languages_by_name():
+    assert named("anb2n").multiples == (1, 2) and named("anb2n").length == 4
+    assert named("anbn").length == 8 and named("anbn", length=3).length == 3
+    plain, embedded = named("reber"), named("reber", embed=True, length=12)
+    assert (plain.embed, plain.length, embedded.embed, embedded.length) == (False, 4, True, 12)
+    assert (plain.title, embedded.title) == ("reber", "embedded reber")
+    assert (plain.file_name, embedded.file_name) == ("reber", "reber_embedded")
+    hidden = {"anbn": (2, 3), "anb2nc3n": (4, 3), "anbncndn": (4, 3), "reber": (2, 3)}
+    for name, (srn, lstm) in hidden.items():
+        language = named(name)
+        assert (language.default_hidden("srn"), language.default_hidden("lstm")) == (srn, lstm)
+    assert embedded.default_hidden("lstm") == 4
+    with pytest.raises(LanguageError, match="only reber can be embedded"):
+        named("anbn", embed=True)
+    with pytest.raises(LanguageError, match="at least 1"):
+        Language(0)
+    with pytest.raises(LanguageError, match="not numbered"):
+        plain.word(1)
