@@ -93,7 +93,7 @@ class Library:
 
     def _call(self, function, model, gain, arguments, n_steps, n_batch):
         n_hidden, columns = model.n_hidden, model.gate_rows * model.n_hidden
-        gain = torch.ones(columns) if gain is None else torch.as_tensor(gain).float()
+        gain = torch.as_tensor(1.0 if gain is None else gain, dtype=torch.float32)
         steps = torch.empty((n_steps + 1) * (3 * n_hidden + columns + model.n_symbols) * LANES)
         sizes = (model.n_networks, n_steps, model.n_symbols, n_hidden, n_batch)
         weights = (model.flat(), gain.expand(columns).contiguous())

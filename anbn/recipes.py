@@ -86,12 +86,14 @@ class Recipe:
         return self.learning_rate * max(rise * fall, 1e-3)
 
     def gain(self, update, model):
-        """The factors of the model's pre-activations at an update, (G,): 1 until the count is
-        found, then a geometric rise, then constant while the learning rate falls to 0."""
+        """The factors of the model's pre-activations at an update, (G,) or one for all: 1 until the
+        count is found, then a geometric rise, then constant while the learning rate falls to 0."""
+        if self.gate_gain == self.input_gain == 1 or model.kind == "srn":
+            return 1.0
         progress = update / self.n_updates
         grown = min(1.0, max(0.0, progress - self.gain_start) / (GAIN_END - self.gain_start))
         gate, amount = self.gate_gain**grown, self.input_gain**grown
-        factors = [amount, gate, amount, gate] if model.kind == "lstm" else [1.0]  # i, f, g, o
+        factors = (amount, gate, amount, gate)  # i, f, g, o
         each = [factor for factor in factors for _ in range(model.n_hidden)]
         return torch.tensor(each, device=model.U.device)
 

@@ -298,7 +298,8 @@ void scan_train(int lstm, const float *parameters, const float *gain, const uint
         }
         losses[s] = sums[0] / sums[1], losses[S + s] = sums[2] / sums[3];
         float *to = gradients;
-        for (int j = 0; j < start; j++) *to++ = d_start[j] * (1 - first[j][0] * first[j][0]) / sums[1];
+        for (int j = 0; j < start; j++, to++)
+            *to = d_start[j] * (1 - first[j][0] * first[j][0]) / sums[1];
         for (int c = 0; c < R * G; c++) *to++ = gain[c % G] * d_weights[c] / sums[1];
         for (int r = 0; r < G; r++) {
             double sum = 0;

@@ -160,9 +160,9 @@ def plain_network(net):
 @part
 def anbn(rounds):
     """Training sequences, summed over 64 networks side by side with anbn.train; the plain loop
-    (bench_anbn.py) is one network, one sequence per update, a Python step per symbol. Then, where
-    there is a C compiler, the compiled loops over time against torch's operations, 64 networks
-    both. On one thread, as in seq_train.py."""
+    (benchmarks/anbn.py) is one network, one sequence per update, a Python step per symbol. Then,
+    where there is a C compiler, scan.c against torch's operations, 64 networks both. On one thread,
+    as in seq_train.py."""
     import torch
 
     from benchmarks.anbn import N_NETWORKS, comparisons, comparisons_of_loops

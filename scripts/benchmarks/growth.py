@@ -38,7 +38,7 @@ def measure(kind, networks, length, hidden, device, rounds):
         short = with_options(recipe, n_sequences=n_updates * BATCH, batch_size=BATCH)
         model = build(language, kind, hidden, seeds, short, device)
         start = time.perf_counter()
-        for _ in train(model, language, short, seeds, report_every=10**9, judge=False):
+        for _ in train(model, language, short, seeds, report_every=10**9, evaluate=False):
             pass
         if device.type == "cuda":
             torch.cuda.synchronize()
@@ -93,11 +93,11 @@ def main(argv=None):
 
     import json
 
-    import sequences
+    import torch
 
     from common.run_folder import choose_device, describe, write_whole
 
-    sequences.one_thread()
+    torch.set_num_threads(1)
     device = choose_device(args)
     hardware = describe(device)
     print(f"{hardware}; seconds per 1,000 sequences of every network, medians of {args.rounds}")
