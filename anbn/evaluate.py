@@ -61,7 +61,7 @@ def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):
     stream = language.streams(language.draw((n_streams,), generator)).to(model.U.device)
     parts = [
         _on_streams(model.select(group), stream, language)
-        for group in _groups(model, stream.inputs.numel())
+        for group in groups(model, stream.inputs.numel())
     ]
     figures = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     counting = language.numbered and n_most > 0
@@ -80,7 +80,7 @@ def streams_right(model, stream, language):
         _share_right(
             right_steps(model.select(group)(stream.inputs).logits, stream, language), stream
         )
-        for group in _groups(model, stream.inputs.numel())
+        for group in groups(model, stream.inputs.numel())
     ]
     return torch.cat(parts)
 
@@ -156,7 +156,7 @@ def _mean(values, where):
     return (values * where).sum((-2, -1)).cpu().double() / int(where.sum())
 
 
-def _groups(model, n_steps):
+def groups(model, n_steps):
     """Slices of networks whose activity over `n_steps` symbols each stays within VALUES."""
     width = model.n_symbols * 4 + model.n_hidden * (model.gate_rows + 4)
     size = max(1, VALUES // (n_steps * width))

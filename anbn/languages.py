@@ -254,12 +254,10 @@ class Language:
         """The legal symbols after each prefix of a text of `texts`, the whole text excepted: a
         list of text."""
         numbers, read, first = [], 0, self.word(1)[0]
+        known = range(1, 1 + max(2 * self.length, len(text)))
         while read < len(text) - 1:
-            largest, n = 1, 1
-            while len(self.word(n)) < len(text) - read:
-                if text.startswith(self.word(n) + first, read):
-                    largest = n
-                n += 1
+            fits = (n for n in known if text.startswith(self.word(n) + first, read))
+            largest = max(fits, key=lambda n: len(self.word(n)))
             numbers.append(largest)
             read += len(self.word(largest))
         legal = self.streams(torch.tensor([numbers])).legal[0]  # (T, K)

@@ -101,11 +101,26 @@ def _count_lines(content):
                 if name in row
             )
             lines.append(f"    {letter} (exact: {row['per_n']} n), {row['turns']} turn: {shown}")
-    for row in content.get("float64", {}).get("differ", []):
-        tried = content["first_failing_n"]["tried_up_to"]
+    if double := content.get("float64"):
+        lines += _float64_lines(double, content["first_failing_n"])
+    return lines
+
+
+def _float64_lines(double, reach):
+    """Where float64 differs, and where float32 ends if a network did not fail before."""
+    tried, lines = reach["tried_up_to"], []
+    for row in double["differ"]:
+        first, second = (
+            f"at no n up to {tried:,}" if row[kind] > tried else f"at n = {row[kind]:,}"
+            for kind in ("float64", "float32")
+        )
         lines.append(
-            f"In float64 network {row['network']} first fails at n = "
-            f"{_reach(row['float64'], tried)}, in float32 at {_reach(row['float32'], tried)}"
+            f"Network {row['network']} fails first {first} in float64, {second} in float32"
+        )
+    if reach["never_failed"] and not lines:
+        lines.append(
+            "In float64 the best networks fail first where they do in float32, which can count to "
+            f"n = {double['float32_ends']:,}"
         )
     return lines
 

@@ -13,9 +13,9 @@ from collections import Counter
 
 import torch
 
-from anbn.evaluate import right_steps
+from anbn.evaluate import groups, most_probable, right_steps
 from anbn.reach import learned_counts
-from anbn.trace import first_mistake, in_runs, trace
+from anbn.trace import in_runs
 
 MAX_LISTED = 5  # networks with a line of their own; pairs of strings that are named
 N_STRINGS = 200  # that each unsolved network reads where strings are not numbered
@@ -24,11 +24,20 @@ N_STRINGS = 200  # that each unsolved network reads where strings are not number
 def failures(networks, evaluation):
     """What went wrong in every unsolved network, the best first: dicts of network, seed, kind (one
     of a few words, to be counted) and what (a phrase)."""
-    explain = _numbered if networks.language.numbered else _graph
+    language, seeds = networks.language, networks.seeds
+    unsolved = [s for s in evaluation.ranking if not evaluation.solved[s]]
+    if not unsolved:
+        return []
+    if language.numbered:
+        stream, explain = language.strings(torch.arange(1, language.length + 1)), _numbered
+    else:
+        generator = torch.Generator().manual_seed(0)
+        stream, explain = language.streams(language.draw((N_STRINGS,), generator)), _graph
+    model, found = networks.model.select(unsolved).cpu(), []
+    for group in groups(model, stream.inputs.numel()):
+        found += explain(model.select(group), language, stream, evaluation, unsolved[group])
     return [
-        {"network": s + 1, "seed": networks.seeds[s]} | explain(networks, s, evaluation)
-        for s in evaluation.ranking
-        if not evaluation.solved[s]
+        {"network": s + 1, "seed": seeds[s]} | what for s, what in zip(unsolved, found, strict=True)
     ]
 
 
@@ -47,33 +56,45 @@ def failure_lines(failures):
     return lines + ([f"    ({left} more in summary.json)"] if left > 0 else [])
 
 
-def _numbered(networks, s, evaluation):
-    language = networks.language
-    lengths = torch.arange(1, language.length + 1)
-    traced = trace(networks.model, s, language, language.strings(lengths))
-    mistakes = [first_mistake(traced, b) for b in range(len(lengths))]
-    wrong = [b for b, mistake in enumerate(mistakes) if mistake]
-    if not wrong:
-        return _in_streams(networks.model.select(s), language, evaluation.stream_accuracy[s])
-    if language.multiples:
-        counts = learned_counts(networks.model.select(s), language, lengths)
-        if counts.constant_error[0]:
-            how = counts.error_in_words(0)
-            kind = "count exactly with a constant error"
-            return {"kind": kind, "what": f"counts exactly, but turns {how} at every n"}
-    read, predicted, right = mistakes[wrong[0]]
+@torch.no_grad()
+def _numbered(model, language, stream, evaluation, which):
+    """What goes wrong in each network of `model`, number `which` of all. stream: single strings."""
+    predicted = most_probable(model(stream.inputs).logits)  # (S, B, T)
+    wrong = (predicted != stream.targets) & stream.deterministic & stream.valid
+    lengths = range(1, language.length + 1)
+    counts = learned_counts(model, language, lengths) if language.multiples else None
+    found = []
+    for k, s in enumerate(which):
+        bad = wrong[k].any(-1).nonzero()[:, 0].tolist()  # strings, from 0
+        if not bad:
+            found.append(_in_streams(model.select(k), language, evaluation.stream_accuracy[s]))
+        elif counts is not None and counts.constant_error[k]:
+            what = f"counts exactly, but turns {counts.error_in_words(k)} at every n"
+            found.append({"kind": "count exactly with a constant error", "what": what})
+        else:
+            t = int(wrong[k, bad[0]].int().argmax())
+            text = stream.text(language.symbols, bad[0])[: t + 2]
+            guess = language.symbols[int(predicted[k, bad[0], t])]
+            good = [str(n) for n in lengths if n - 1 not in bad]
+            found.append(_first_mistake(text, guess, good, language.length))
+    return found
+
+
+def _first_mistake(text, predicted, good, length):
+    """text: what was read, and what should follow. good: the n that are right."""
+    read, right = text[:-1], text[-1]
     if right == read[-1]:
         kind, how = "turn too early", "too early"
     elif predicted == read[-1]:
         kind, how = "turn too late", "too late"
     else:
         kind, how = "turn to the wrong letter", "the wrong letter"
-    good = [str(b + 1) for b in range(len(lengths)) if b not in wrong]
     which = f"n = {', '.join(good)}" if good else "no n"
+    n = next(n for n in range(1, length + 1) if str(n) not in good)
     return {
         "kind": kind,
-        "what": f"right for {which} (of 1 to {language.length}); at n = {wrong[0] + 1}, after "
-        f"{in_runs(read)}, it predicts {predicted}, not {right} ({how})",
+        "what": f"right for {which} (of 1 to {length}); at n = {n}, after {in_runs(read)}, it "
+        f"predicts {predicted}, not {right} ({how})",
     }
 
 
@@ -106,35 +127,44 @@ def _in_streams(model, language, share):
 
 
 @torch.no_grad()
-def _graph(networks, s, evaluation):
-    language = networks.language
-    generator = torch.Generator().manual_seed(0)
-    stream = language.streams(language.draw((N_STRINGS,), generator))
-    model = networks.model.select(s)
-    logits = model(stream.inputs.to(model.U.device)).logits[:1].cpu()
-    wrong = ~right_steps(logits, stream, language)[0] & stream.valid
-    if not wrong.any():
-        share = float(evaluation.stream_accuracy[s])
-        return {"kind": "nearly right", "what": f"{share:.1%} of the strings are right"}
-    if stream.recall is not None and (share := float(evaluation.recall_accuracy[s])) < 0.99:
-        return {
-            "kind": "forget the outer letter",
-            "what": f"recalls the outer letter in {share:.1%} of the strings (guessing: 50 %)",
-        }
-    node = Counter(stream.state[wrong].tolist()).most_common(1)[0][0]
-    visits, name = int(((stream.state == node) & stream.valid).sum()), language.state_names[node]
+def _graph(model, language, stream, evaluation, which):
+    """What goes wrong in each network of `model`, number `which` of all. stream: fresh strings."""
+    logits = model(stream.inputs).logits  # (S, B, T, K)
+    wrong = ~right_steps(logits, stream, language) & stream.valid
+    lowest = logits.masked_fill(stream.probability == 0, torch.inf).argmin(-1)
+    highest = logits.masked_fill(stream.legal, -torch.inf).argmax(-1)
+    recall = evaluation.recall_accuracy
+    found = []
+    for k, s in enumerate(which):
+        if not wrong[k].any():
+            share = float(evaluation.stream_accuracy[s])
+            found.append({"kind": "nearly right", "what": f"{share:.1%} of the strings are right"})
+        elif recall is not None and recall[s] < 0.99:
+            share = f"{float(recall[s]):.1%} of the strings (guessing: 50 %)"
+            what = f"recalls the outer letter in {share}"
+            found.append({"kind": "forget the outer letter", "what": what})
+        else:
+            found.append(_worst_node(wrong[k], lowest[k], highest[k], stream, language))
+    return found
+
+
+def _worst_node(wrong, lowest, highest, stream, language):
+    """The node at which most steps are wrong (B, T). lowest: the least probable symbol that can
+    come; highest: the most probable illegal one."""
+    node = _commonest(stream.state[wrong])
     there = wrong & (stream.state == node)
-    lowest = logits[0].masked_fill(stream.probability == 0, torch.inf).argmin(-1)[there]
-    highest = logits[0].masked_fill(stream.legal, -torch.inf).argmax(-1)[there]
-    missed, offered = (
-        language.symbols[Counter(part.tolist()).most_common(1)[0][0]] for part in (lowest, highest)
-    )
-    symbols = f"{offered}, illegal there, is more probable"
-    if int((lowest == language.symbols.index(missed)).sum()) == visits:
-        kind = f"never offer {missed} at node {name}"
-        return {"kind": kind, "what": f"never offers {missed} at node {name}: {symbols}"}
+    visits, name = int(((stream.state == node) & stream.valid).sum()), language.state_names[node]
+    lowest, highest = lowest[there], highest[there]
+    missed, offered = (language.symbols[_commonest(part)] for part in (lowest, highest))
+    if int((lowest == _commonest(lowest)).sum()) == visits:
+        what = f"never offers {missed} at node {name}: {offered}, illegal there, is more probable"
+        return {"kind": f"never offer {missed} at node {name}", "what": what}
     return {
         "kind": f"offer an illegal symbol at node {name}",
-        "what": f"at {int(there.sum()) / visits:.1%} of the visits to node {name} it offers "
-        f"{offered}, which is illegal there, rather than {missed}",
+        "what": f"at {len(lowest) / visits:.1%} of the visits to node {name} it offers {offered}, "
+        f"which is illegal there, rather than {missed}",
     }
+
+
+def _commonest(values):
+    return Counter(values.tolist()).most_common(1)[0][0]
