@@ -11,9 +11,10 @@ def explain(model, language, n_most=1000):
     """
     import torch
 
+    from anbn.analysis.counting import counting
     from anbn.analysis.diagnosis import diagnose
     from anbn.analysis.dynamics import one_network
-    from anbn.analysis.explanation import counting, machine, verdict
+    from anbn.analysis.explanation import machine, verdict
     from anbn.analysis.extract import studies
     from anbn.evaluate import evaluate
 

@@ -5,7 +5,7 @@ each letter is read, where the output turns to the next letter, and how it first
     count                 1    2    3    2    1    0    A read; B still to come
     cell 2, by hand       1    2    2    1    1    0    follows it: correlation 0.86
 
-anbn/analysis/explanation.py puts them in words. A unit is a cell of an LSTM, a hidden unit of an
+anbn/analysis/counting.py puts them in words. A unit is a cell of an LSTM, a hidden unit of an
 SRN. Unless it is said otherwise, the strings are those of n = 1..length, read from the start.
 """
 
@@ -64,7 +64,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `explanation` needs to know of a network on a counting language."""
+    """What `counting` needs to know of a network on a counting language."""
 
     kind: str  # srn or lstm
     language: object

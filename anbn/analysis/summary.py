@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 import torch
 
 from anbn.analysis.cells import cell_changes, cell_table
+from anbn.analysis.counting import counting
 from anbn.analysis.diagnosis import diagnose
 from anbn.analysis.dynamics import all_fixed_points
-from anbn.analysis.explanation import counting, machine, share
+from anbn.analysis.explanation import machine, share
 from anbn.analysis.extract import studies
 from anbn.plots.cells import cell_bars
 from anbn.plots.counts import first_failure, learned_count

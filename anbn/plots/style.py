@@ -20,7 +20,7 @@ COUNTS = "viridis"
 LIGHT = "#fff3c4"
 PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}  # behind a label
 LARGEST, FONT, SMALL = 11, 9, 8  # points, of titles, labels, and marks in large figures
-MIN_ROOM = 0.03  # of a panel's height, around the name of a region
+MIN_ROOM = 0.05  # of a panel's height, around the name of a region
 GRID = 41  # places a side that are tried for a label
 
 
@@ -129,10 +129,10 @@ def draw_regions(ax, region, names, obstacles=(), **style):
         at = inside[room.argmax()]
         place = low + at * (high - low)
         ax.text(
-            *place, names[k], color="0.3", ha="center", va="center", bbox=PAPER, zorder=6, **style
+            *place, names[k], color="0.3", ha="center", va="center", bbox=PAPER, zorder=4.5, **style
         )
         used = np.vstack([used, at])
-        names_at += [place + (high - low) * (x, 0) for x in (-0.06, 0, 0.06)]
+        names_at += [place + (high - low) * (x, 0) for x in (-0.1, -0.05, 0, 0.05, 0.1)]
     return names_at
 
 
