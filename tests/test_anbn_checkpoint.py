@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from anbn import checkpoint
+from anbn.analysis import explain
 from anbn.catalogue import named
 from anbn.checkpoint import CheckpointError, Networks, by_name, load, merged, newest, pack, unpack
 from anbn.handset import handset
@@ -483,3 +484,10 @@ def test_hand_set_networks_are_kept_as_such(tmp_path):
     assert networks.folder_name == "anb2n_lstm2_handset"
     assert networks.file_name(10_000) == "anb2n_lstm2_10.pth"
     assert checkpoint.read(tmp_path / "model.pt")["kind"] == "lstm"
+
+
+def test_two_lines_load_evaluate_and_explain_any_saved_network(tmp_path):
+    path = saved(handset(named("anb2n", length=3)).network_state(0), tmp_path / "anb2n_lstm2_1.pth")
+    networks = load(path, length=3)
+    lines = explain(networks.model.select(networks.best or 0), networks.language, n_most=50)
+    assert lines[0].startswith("Solved: 300 of 300") and "every n up to 50" in lines[1]
