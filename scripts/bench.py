@@ -8,13 +8,18 @@ Every figure is a median over several rounds in which baseline and ours alternat
 whose speed drifts slows both; warm-up is excluded.
 """
 
+import os
 import sys
-from importlib import import_module
-from pathlib import Path
 
 # This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
+
+# isort: split
+from importlib import import_module
+from pathlib import Path
 
 from common.options import BadInput, Parser, number, run
 

@@ -8,13 +8,16 @@ Prints loss lines, the confusion matrix and the test line per epoch, then parame
 character and the most-confused pairs; figures and model.pt go into the run folder.
 """
 
+import os
 import sys
-from pathlib import Path
 
 # This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
+
+# isort: split
 from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
 

@@ -11,18 +11,22 @@ the figures the report shows are copied to results/reference/<part>/<experiment>
 README's tables are written from these files alone.
 """
 
+import os
 import sys
+
+# This checkout's packages, from any folder and whatever else is installed.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
+
+# isort: split
 import time
 from pathlib import Path
 
-# This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from common.options import Parser, run
-from common.run_folder import check_writable, write_whole
-from reporting.measured import ROOT, Measured, replace_between_markers
 
+ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "results" / "reference"
 PART_NAMES = ("kuzu", "tuned", "xor", "anbn", "beyond", "speed")
 
@@ -42,6 +46,9 @@ def parse_args(argv=None):
 def main(argv=None):
     args = parse_args(argv)
     from importlib import import_module
+
+    from common.run_folder import check_writable, write_whole
+    from reporting.measured import Measured, replace_between_markers
 
     sections = {part: import_module(f"reporting.{part}") for part in PART_NAMES}
     out = Path(args.out or (ROOT / "results" / "quick" if args.quick else REFERENCE)).expanduser()

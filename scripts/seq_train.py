@@ -8,13 +8,17 @@ At the end every network is evaluated on held-out strings: solved or not, and fo
 language the first n it fails at. The best one is traced and drawn. Exit status 1 if none is solved.
 """
 
+import os
 import sys
-import time
-from pathlib import Path
 
 # This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
+
+# isort: split
+import time
 
 from common.network_options import (
     NAMES,

@@ -10,13 +10,16 @@ the run folder holds pictures of every unit, the network's diagram and the train
 trained, but some points are still on the wrong side.
 """
 
+import os
 import sys
-from pathlib import Path
 
 # This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
+
+# isort: split
 from common.options import Parser, add_flag, add_shared, number, run
 from xor.recipes import Recipe
 from xor.tasks import SIZES
