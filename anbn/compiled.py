@@ -81,10 +81,14 @@ class Library:
     def train(self, model, batch, stochastic_weight, mean, gain):
         """loss.loss_and_gradients."""
         symbols, *flags = batch
+        apart = flags[0].stride(1)  # rows may be cut from longer ones
+        shape = (batch.valid.shape[1] * apart, apart, 1)
+        if any(part.stride() != shape for part in flags):
+            apart, flags = batch.valid.shape[2], [part.contiguous() for part in flags]
         losses = torch.empty(2, model.n_networks, dtype=torch.float64)
         gradients = model.flat()  # its shape
         arguments = (
-            *(symbols.to(torch.uint8).contiguous(), *(part.contiguous() for part in flags)),
+            *(symbols.to(torch.uint8).contiguous(), *flags, apart),
             *(float(stochastic_weight), None if mean is None else mean.float()),
             *(gradients, losses),
         )

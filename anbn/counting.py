@@ -87,29 +87,33 @@ class CountingLanguage(Language):
     def training_symbols(self, n):
         """What training needs of streams(n): symbols (..., T + 1), valid and deterministic
         (..., T)."""
-        block = self._blocks(n)[1]
-        symbols = block % self.n_symbols
-        valid = block[..., :-1] < n.shape[-1] * self.n_symbols
-        return symbols, valid, (symbols[..., :-1] != 0) & valid
+        ends = self._blocks(n).cumsum(-1)
+        last = ends[..., -1:]
+        n_steps = int(last.max())
+        change = torch.ones(self.n_symbols, dtype=torch.uint8, device=n.device)
+        change[-1] += 256 - self.n_symbols  # from the last letter back to A, modulo 256
+        changes = torch.zeros(*n.shape[:-1], n_steps + 1, dtype=torch.uint8, device=n.device)
+        # no block is empty, so no two end at the same place
+        changes.scatter_(-1, ends, change.repeat(n.shape[-1]).expand(ends.shape))
+        symbols = changes.cumsum(-1, dtype=torch.uint8)
+        valid = torch.arange(n_steps + 1, dtype=torch.int32, device=n.device) < last.int()
+        certain = valid & (symbols != 0)
+        return symbols, valid[..., :-1], certain[..., :-1]
 
     def _blocks(self, n):
-        """Sizes of a stream's blocks A^n, B^jn, ... of string 1, of string 2, ... (..., M*K); the
-        block of every symbol (..., T + 1), that of the final A and of padding being M*K."""
-        blocks = (n[..., None] * torch.tensor(self.multiples, device=n.device)).flatten(-2)
-        ends = blocks.cumsum(-1)
-        n_steps = int(ends[..., -1].max())
-        ended = torch.zeros(*n.shape[:-1], n_steps + 1, dtype=torch.uint8, device=n.device)
-        ended.scatter_(-1, ends, 1)  # no block is empty, so no two end at the same place
-        return blocks, ended.cumsum(-1, dtype=torch.uint8)
+        """Sizes of a stream's blocks A^n, B^jn, ... of string 1, of string 2, ... (..., M*K)."""
+        return (n[..., None] * torch.tensor(self.multiples, device=n.device)).flatten(-2)
 
     def streams(self, n):
         """Streams of the strings with the given n: n (..., M) int64 >= 1 -> Stream (...), T steps,
         T the symbols of the longest stream (its final A is predicted, not read)."""
         symbols, valid, deterministic = self.training_symbols(n)
-        blocks, block = self._blocks(n)
+        blocks = self._blocks(n)
         symbols = symbols.long()
         read, next_read = symbols[..., :-1], symbols[..., 1:]
-        block = block[..., :-1].long().clamp(max=blocks.shape[-1] - 1)
+        # the block of every symbol; padding counts to the last
+        block = (read[..., 1:] != read[..., :-1]).long().cumsum(-1)
+        block = torch.nn.functional.pad(block, (1, 0)).clamp(max=blocks.shape[-1] - 1)
         step = torch.arange(block.shape[-1], device=n.device)
         left = (blocks.cumsum(-1).gather(-1, block) - step - 1).clamp(min=0)  # of this letter
         after_a = read == 0

@@ -181,15 +181,15 @@ INLINE void read_some(int lstm, const float *weights, const float *V, const uint
 
 /* The sums over steps of the weighted loss, its weights, the cross-entropy and the steps, into
    sums[4]; logits become the gradient of the first. */
-INLINE void loss_some(const uint8_t *symbols, const uint8_t *valid, const uint8_t *deterministic,
-                      long apart, float stochastic_weight, const float *mean, steps m, double *sums,
-                      int T, int K, int n) {
+INLINE void loss_some(const uint8_t *symbols, long symbols_apart, const uint8_t *valid,
+                      const uint8_t *deterministic, long apart, float stochastic_weight,
+                      const float *mean, steps m, double *sums, int T, int K, int n) {
     lanes on[K], e[K], totals[4] = {ZERO, ZERO, ZERO, ZERO};
     for (int t = 0; t < T; t++) {
         lanes *logits = m.logits + t * (long)K;
         lanes most = logits[0], sum = ZERO, target = ZERO, learned = ZERO;
         lanes here = flags(valid + t, apart, n), certain = flags(deterministic + t, apart, n);
-        one_hot(on, symbols + t + 1, apart + 1, K, n);
+        one_hot(on, symbols + t + 1, symbols_apart, K, n);
         for (int k = 1; k < K; k++) most = choose(logits[k] > most, logits[k], most);
         for (int k = 0; k < K; k++) sum += e[k] = exp_of(logits[k] - most);
         lanes weight = here * (stochastic_weight + (1.0f - stochastic_weight) * certain);
@@ -258,21 +258,22 @@ INLINE void put(float *values, const lanes *some, long count, int n) {
 }
 
 /* Steps after which no sequence of the n is valid are not read. */
-INLINE int last_step(const uint8_t *valid, int T, int n) {
+INLINE int last_step(const uint8_t *valid, long apart, int T, int n) {
     int last = 0;
     for (int b = 0; b < n; b++)
         for (int t = T; t > last; t--)
-            if (valid[b * (long)T + t - 1]) last = t;
+            if (valid[b * apart + t - 1]) last = t;
     return last;
 }
 
 /* The losses (2, S), weighted and plain, and the gradients (S, P) of a batch: parameters (S, P),
-   gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T); mean (K), what steps that are
-   not certain learn, or null for the symbol that follows. scratch: room for steps_in. */
+   gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T), whose rows are `apart` from
+   each other; mean (K), what steps that are not certain learn, or null for the symbol that follows.
+   scratch: room for steps_in. */
 void scan_train(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
-                const uint8_t *valid, const uint8_t *deterministic, float stochastic_weight,
-                const float *mean, float *gradients, double *losses, lanes *scratch, int S, int T,
-                int K, int H, int B) {
+                const uint8_t *valid, const uint8_t *deterministic, int apart,
+                float stochastic_weight, const float *mean, float *gradients, double *losses,
+                lanes *scratch, int S, int T, int K, int H, int B) {
     const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
     const int P = start + (R + 1) * G + (H + 1) * K;
     float weights[R * G];
@@ -287,12 +288,13 @@ void scan_train(int lstm, const float *parameters, const float *gain, const uint
             const int n = B - b < LANES ? B - b : LANES;
             const long at = (s * (long)B + b);
             const uint8_t *read = symbols + at * (T + 1);
-            const int last = last_step(valid + at * T, T, n);
+            const uint8_t *some_valid = valid + at * apart, *certain = deterministic + at * apart;
+            const int last = last_step(some_valid, apart, T, n);
             steps m = steps_in(scratch, T, H, G);
             for (int j = 0; j < H; j++) m.hidden[j] = first[j], m.cell[j] = ZERO;
             read_some(lstm, weights, V, read, T + 1, m, last, K, H, n);
-            loss_some(read, valid + at * T, deterministic + at * T, T, stochastic_weight, mean, m,
-                      sums, last, K, n);
+            loss_some(read, T + 1, some_valid, certain, apart, stochastic_weight, mean, m, sums,
+                      last, K, n);
             backward_some(lstm, weights, V, read, T + 1, m, d_weights, d_V, d_V + H * K, d_start,
                           last, K, H, n);
         }
