@@ -35,7 +35,7 @@ def learning(sequences, loss, solved, true_loss, title):
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_ylabel("loss (mean squared difference)")
     ax.grid(alpha=0.3, which="both")
-    ax.legend(fontsize=FONT)
+    ax.legend(fontsize=FONT, loc="upper right")
     return figure
 
 
@@ -60,7 +60,7 @@ def reach(first_failing_n, n_most, trained_to, title):
     ax.set_xlabel(f"n, tried up to {n_most:,}")
     ax.set_ylabel("networks right at every string up to n, %")
     ax.grid(alpha=0.3, which="both")
-    ax.legend(fontsize=FONT)
+    ax.legend(fontsize=FONT, loc="upper right")
     return figure
 
 
