@@ -145,6 +145,7 @@ def main(argv=None):
     for name, text in analysis.files.items():
         folder.save_text(name, text)
     about = {"plot_of": str(path), "what": what} | found | {"network": best + 1}
+    about["trace"] = traced.lines(0)
     folder.save_json("summary.json", about | analysis.content)
     lines = [f"{what}, from {path} after {one.sequences / 1000:g} thousand sequences"]
     lines += [*verdict_lines, ""]
