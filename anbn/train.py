@@ -169,6 +169,8 @@ def _train_group(model, language, recipe, seeds, done, state, report_every, held
             model, batch, recipe.stochastic_weight, mean, gain
         )
         optimizer.step(clipped(gradient, recipe.clip), recipe.rate(update))
+        if recipe.max_recurrent is not None:
+            model.U.clamp_(-recipe.max_recurrent, recipe.max_recurrent)
         total, counted = total + cross_entropy, counted + 1
         if (update + 1) % per_report == 0 or update + 1 == last:
             gain = recipe.gain(update + 1, model)
