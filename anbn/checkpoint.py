@@ -23,15 +23,11 @@ from anbn.catalogue import named
 from anbn.evaluate import likelier
 from anbn.languages import LanguageError
 from anbn.models import MODELS, ModelError
-from anbn.networks import (  # noqa: F401  what a user of checkpoints needs
-    CheckpointError,
-    Networks,
-    merged,
-    pack,
-    plain_parameters,
-    unpack,
-)
+from anbn.networks import CheckpointError, Networks
+from anbn.packing import merged, pack, plain_parameters, unpack
 from anbn.recipes import RecipeError
+
+__all__ = ["CheckpointError", "Networks", "load", "merged", "newest", "pack", "read", "unpack"]
 
 LANGUAGE = re.compile(r"(?<![a-z0-9])(reber|an(?:[b-z][1-9]?[0-9]?n)+)(?![a-z0-9])")
 MODEL = re.compile(r"(?<![a-z])(srn|lstm)(\d{1,6})?(?![a-z0-9])")

@@ -21,14 +21,12 @@ import common  # noqa: F401  first, so that Ctrl-C during the other imports ends
 import time
 
 from common.network_options import (
-    NAMES,
-    SETTINGS,
     add_network_options,
     add_training_options,
-    given,
     hand_set,
     held_out,
     planned,
+    refuse_unused,
     resumed,
 )
 from common.options import BadInput, Parser, add_flag, add_shared, number, run
@@ -51,15 +49,7 @@ def parse_args(argv=None):
     help = "networks trained side by side, with consecutive seeds (default: 8)"
     add_shared(parser, seeds=None, seeds_help=help)
     args = parser.parse_args(argv)
-    why, unused = "", ()
-    if args.set_weights:
-        why, unused = "hand-set weights are not trained", ("epoch", "resume")
-    elif args.resume:
-        why, unused = "a run that is resumed keeps its networks and recipe", NAMES
-    if why:
-        unused += ("recipe", "seeds", *SETTINGS)
-    for name in given(args, unused):
-        raise BadInput(f"{why}: --{name} cannot be given")
+    refuse_unused(args)
     args.seeds = args.seeds or (1 if args.set_weights else 8)
     return args
 
@@ -70,7 +60,8 @@ def train_networks(networks, folder, args):
     Returns (Networks, {name: checkpoint}, finished). Networks that have not finished are those of
     the last report, from which --resume goes on exactly.
     """
-    from anbn.networks import pack, trained
+    from anbn.networks import trained
+    from anbn.packing import pack
     from anbn.results import report_lines
     from common.run_folder import progress
 
@@ -107,7 +98,7 @@ def train_networks(networks, folder, args):
 
 def save_results(networks, evaluation, content, traced, folder):
     """Write the networks, what was found, the best network's trace, and the figures."""
-    from anbn.networks import pack
+    from anbn.packing import pack
     from anbn.plots import traces, training
     from anbn.trace import rows
 
@@ -131,7 +122,8 @@ def main(argv=None):
     from anbn.analysis.rates import rates_by_success, rates_lines
     from anbn.compiled import code_in_use
     from anbn.evaluate import evaluate
-    from anbn.networks import merged, unpack, untrained
+    from anbn.networks import untrained
+    from anbn.packing import merged, unpack
     from anbn.trace import trace
     from anbn.train import GROUP_SIZE
     from common.processes import Processes, share_out

@@ -62,6 +62,19 @@ def given(args, names=NAMES):
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
+def refuse_unused(args):
+    """Raise BadInput for an option that --set_weights or --resume would ignore."""
+    why, unused = "", ()
+    if args.set_weights:
+        why, unused = "hand-set weights are not trained", ("epoch", "resume")
+    elif args.resume:
+        why, unused = "a run that is resumed keeps its networks and recipe", NAMES
+    if why:
+        unused += ("recipe", "seeds", *SETTINGS)
+    for name in given(args, unused):
+        raise BadInput(f"{why}: --{name} cannot be given")
+
+
 def held_out(seed, purpose=0):
     """The generator of strings that training never draws: 0 to evaluate networks, 1 to trace."""
     import torch
