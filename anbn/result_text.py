@@ -80,7 +80,8 @@ def _criterion_lines(content):
     )
     return [
         f"Sequences until first solved, tested every {found['tested_every']:,}: {first}",
-        f"Sequences from which it stays solved: {stays}; {found['lost']} networks had lost it",
+        f"Sequences from which it stays solved: {stays}; {found['lost']} of "
+        f"{content['networks']} had lost it",
     ]
 
 

@@ -14,7 +14,6 @@ import re
 import subprocess
 import sys
 import time
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -200,7 +199,8 @@ def describe(device):
     info = Path("/proc/cpuinfo")
     found = info.exists() and re.search(r"^model name\s*: (.*)", info.read_text(), re.M)
     name = found[1] if found else platform.processor() or platform.machine()
-    return f"cpu: {name}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"cpu: {name}, {threads} thread{'s' * (threads > 1)}"
 
 
 def git_commit():
@@ -221,25 +221,6 @@ def git_commit():
         return commit + "+" * bool(git("status", "--porcelain"))
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-
-
-def load_checkpoint(path):
-    """What `RunFolder.save_model` wrote, on the CPU.
-
-    Raises BadInput naming the file if there is none or if it is not a checkpoint.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise BadInput(f"no checkpoint {path}: give the model.pt of a run folder")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:
-        raise BadInput(
-            f"{path} is not a checkpoint (truncated, or another kind of file); give the model.pt "
-            "of a run folder"
-        ) from None
 
 
 def progress(iterable=None, *, quiet=False, **options):
