@@ -70,7 +70,7 @@ class Recipe:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}; choose {' or '.join(names)}")
         for name, (kind, least, most, words) in LIMITS.items():
             value = getattr(self, name)
-            if name == "init" and value is None:
+            if name in ("init", "max_recurrent") and value is None:
                 continue
             number = isinstance(value, kind) and not isinstance(value, bool)
             if not (number and least <= value <= most):
