@@ -12,6 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tests compute on one thread: several wait for each other wherever something else runs."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 class Commands:
     """Runs the scripts of this checkout, each in a process of its own, on one thread."""
 
