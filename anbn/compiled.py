@@ -75,7 +75,7 @@ class Library:
         starts = [None if part is None else part.contiguous() for part in start[:2]]
         shared = inputs.dim() == 2
         arguments = (inputs.to(torch.uint8).contiguous(), shared, *starts, *out)
-        self._call(self._read, model, gain, arguments, n_steps, n_batch)
+        self._call(self._read, model, model.flat(), gain, arguments, n_steps, n_batch)
         return out
 
     def train(self, model, batch, stochastic_weight, mean, gain):
@@ -86,23 +86,24 @@ class Library:
         if any(part.stride() != shape for part in flags):
             apart, flags = batch.valid.shape[2], [part.contiguous() for part in flags]
         losses = torch.empty(2, model.n_networks, dtype=torch.float64)
-        gradients = model.flat()  # its shape
+        weights = model.flat()
+        gradients = torch.empty_like(weights)
         arguments = (
             *(symbols.to(torch.uint8).contiguous(), *flags, apart),
             *(float(stochastic_weight), None if mean is None else mean.float()),
             *(gradients, losses),
         )
-        self._call(self._train, model, gain, arguments, *reversed(batch.valid.shape[1:]))
+        self._call(self._train, model, weights, gain, arguments, *reversed(batch.valid.shape[1:]))
         return *losses, gradients
 
-    def _call(self, function, model, gain, arguments, n_steps, n_batch):
+    def _call(self, function, model, weights, gain, arguments, n_steps, n_batch):
         n_hidden, columns = model.n_hidden, model.gate_rows * model.n_hidden
         gain = torch.as_tensor(1.0 if gain is None else gain, dtype=torch.float32)
         steps = torch.empty((n_steps + 1) * (3 * n_hidden + columns + model.n_symbols) * LANES)
         sizes = (model.n_networks, n_steps, model.n_symbols, n_hidden, n_batch)
-        weights = (model.flat(), gain.expand(columns).contiguous())
+        gain = gain.expand(columns).contiguous()
         passed = []
-        for argument in (model.kind == "lstm", *weights, *arguments, steps, *sizes):
+        for argument in (model.kind == "lstm", weights, gain, *arguments, steps, *sizes):
             if isinstance(argument, torch.Tensor):
                 argument = ctypes.c_void_p(argument.data_ptr())
             passed.append(ctypes.c_float(argument) if isinstance(argument, float) else argument)

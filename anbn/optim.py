@@ -14,6 +14,8 @@ from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 TINY = 1e-8
+MANY = 50  # parameters of a network
+FIRST_BASIS = 20  # step
 
 
 class Optimizer:
@@ -80,15 +82,17 @@ class RotatedAdam(Optimizer):
 
     This is full-matrix Adagrad's metric (Duchi, Hazan & Singer 2011, section 1.1) with Adam's
     moving averages, and for a whole network at once what SOAP (Vyas et al. 2024, algorithm 3) does
-    per layer. C and Q are brought up to date every `refresh` steps; until the first time Q is the
-    identity, for fewer gradients span nothing.
+    per layer. C and Q are brought up to date every `refresh` steps, by default 10, or 20 of many
+    parameters, whose eigenvectors would take most of the time. Until step 20 Q is the identity, for
+    fewer gradients span nothing.
     """
 
     moments = ("mean", "square")  # square: in the eigenbasis
 
-    def __init__(self, weights, momentum=0.9, second_moment=0.99, refresh=20):
+    def __init__(self, weights, momentum=0.9, second_moment=0.99, refresh=None):
         super().__init__(weights, momentum, second_moment)
-        self.refresh, (n_networks, size) = refresh, weights.shape
+        n_networks, size = weights.shape
+        self.refresh = refresh = refresh or (10 if size <= MANY else 20)
         # the weight of each of the last gradients in C, as a factor of the gradient
         age = torch.arange(refresh - 1, -1, -1, dtype=weights.dtype, device=weights.device)
         self.decay = ((1 - second_moment) * second_moment**age).sqrt()[:, None]
@@ -106,17 +110,20 @@ class RotatedAdam(Optimizer):
         if n % self.refresh == 0:
             self.update_basis()
         basis = self.state["basis"]
-        turned, turned_mean = (torch.stack([gradient, mean], 1) @ basis).unbind(1)
+        turned, turned_mean = torch.stack([gradient, mean], 1).bmm(basis).unbind(1)
         square.lerp_(turned.square(), 1 - self.second_moment)
         size = (square / (1 - self.second_moment**n)).sqrt_().add_(TINY)
-        step = (turned_mean / size)[:, None] @ basis.mT
+        step = (turned_mean / size)[:, None].bmm(basis.mT)
         self.weights.sub_(step[:, 0], alpha=lr / (1 - self.momentum**n))
 
     def update_basis(self):
         """Take the recent gradients into C; new eigenvectors."""
         recent = self.state["recent"] * self.decay
         covariance = self.state["covariance"].mul_(self.second_moment**self.refresh)
-        values, basis = torch.linalg.eigh(covariance.baddbmm_(recent.mT, recent))
+        covariance.baddbmm_(recent.mT, recent)
+        if self.state["step"] < FIRST_BASIS:
+            return
+        values, basis = torch.linalg.eigh(covariance)
         self.state["basis"].copy_(basis)
         # What `square` would be, had the basis been this; below the rounding error of the largest
         # value nothing is known.
