@@ -120,7 +120,7 @@ def default_recipe(language, kind, n_hidden):
         length = 24_000 if language.embed else 16_000
         return Recipe(length, stochastic_weight=language.stochastic_weight, **shared)
     if not language.numbered:
-        steps = {"learning_rate": 0.08, "warm_up": 0.2, "max_recurrent": 3.0}
+        steps = {"learning_rate": 0.08, "warm_up": 0.5, "init": 0.2, "max_recurrent": 3.0}
         return Recipe(n_sequences=32_000, batch_size=16, **steps, **shared)
     if n_hidden <= 2:
         plain = max(language.multiples, default=1) == 1
