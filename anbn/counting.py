@@ -137,6 +137,9 @@ class CountingLanguage(Language):
         guess[:2] = target.new_tensor([0.8, 0.2])
         return torch.where((stream.inputs == 0)[..., None], guess, target)
 
+    def legal_next(self, text):
+        return ["AB" if read == "A" else follows for read, follows in zip(text, text[1:])]  # noqa: B905
+
     def stages(self, stream):
         """Reading A, first B, counting B, switching to C, counting C, ..., end (the first A of the
         next string, where the counts must start anew)."""

@@ -1,7 +1,7 @@
 """LSTM weights set by hand that recognise a^n b^(jn) c^(kn)... exactly, for every n the number
 format can count to.
 
-    model = handset(CountingLanguage.named("anb2nc3n"))   # 3 hidden units, one network
+    model = handset(catalogue.named("anb2nc3n"))   # 3 hidden units, one network
     n=2    read    A    A    B    B    B    B    C    C    C    C    C    C
     phase        -1/4 -1/4  1/4  0   1/2   0   1/3  2/3   0   1/3  2/3   0   of a group is read
     B's cell       1    2    2   1    1    0    0    0    0    0    0    0   groups of 2 to come
@@ -43,7 +43,6 @@ import math
 
 import torch
 
-from anbn.counting import CountingLanguage
 from anbn.languages import LanguageError
 from anbn.models import LSTM, ModelError
 
@@ -56,7 +55,7 @@ def n_hidden_needed(language):
 
     Raises LanguageError for a language that is not a counting language.
     """
-    if not isinstance(language, CountingLanguage):
+    if not language.multiples:
         raise LanguageError(
             f"there are no hand-set weights for {language.name}: they count a^n b^n and its family"
         )

@@ -15,13 +15,13 @@ general methods by faster or other ones.
 """
 
 import functools
-from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
 
+from anbn.tables import what_follows
+
 STRINGS_PER_STREAM = 5
-ROWS = ("probability", "legal", "state")  # what Language._steps gives
 MAX_MACHINE_SYMBOLS = 600  # of the strings n = 1, 2, ... that a machine is made from, together
 MAX_PAIRED = 16  # strings that each string of a machine's texts is followed by
 
@@ -130,28 +130,25 @@ class Language:
     def streams(self, n):
         """Streams of the strings with the given n: n (..., M) int64 >= 1 -> Stream (...), T the
         steps of the longest stream."""
-        flat = n.reshape(-1, n.shape[-1]).tolist()
-        texts = ["".join(map(self.word, row)) + self.word(1)[0] for row in flat]
-        n_steps = max(map(len, texts)) - 1
-        parts = {
-            "symbols": torch.zeros(len(texts), n_steps + 1, dtype=torch.long),
-            "valid": torch.zeros(len(texts), n_steps, dtype=torch.bool),
-            "legal": torch.zeros(len(texts), n_steps, self.n_symbols, dtype=torch.bool),
-            "probability": torch.zeros(len(texts), n_steps, self.n_symbols),
-            "deterministic": torch.zeros(len(texts), n_steps, dtype=torch.bool),
-            "state": torch.zeros(len(texts), n_steps, dtype=torch.long),
-        }
-        for b, (row, text) in enumerate(zip(flat, texts, strict=True)):
-            steps = len(text) - 1
-            parts["symbols"][b, : steps + 1] = self.numbers(text)
-            parts["valid"][b, :steps] = True
-            rows = [self._steps(k) for k in row]
-            for name, columns in zip(ROWS, zip(*rows, strict=True), strict=True):
-                parts[name][b, :steps] = torch.cat(columns)
-            parts["deterministic"][b, :steps] = parts["legal"][b, :steps].sum(-1) == 1
-        return Stream(**{k: v.view(*n.shape[:-1], *v.shape[1:]) for k, v in parts.items()}).to(
-            n.device
-        )
+        tables = self._tables(int(n.max()))
+        lengths = tables["length"][n.cpu() - 1]  # (..., M)
+        ends = lengths.cumsum(-1)
+        step = torch.arange(int(ends.max())).expand(*n.shape[:-1], -1).contiguous()  # (..., T)
+        string = torch.searchsorted(ends, step, right=True).clamp(max=n.shape[-1] - 1)
+        at = n.cpu().gather(-1, string) - 1, step - (ends - lengths).gather(-1, string)
+        valid = step < ends[..., -1:]
+        at = tuple(index.where(valid, 0) for index in at)
+        first = tables["symbols"][0, 0]
+        symbols = tables["symbols"][at].where(valid, first)
+        legal = tables["legal"][at]
+        return Stream(
+            symbols=torch.cat([symbols, first.expand(*n.shape[:-1], 1)], -1),
+            valid=valid,
+            legal=legal,
+            probability=tables["probability"][at],
+            deterministic=legal.sum(-1) == 1,
+            state=at[1] + 1,
+        ).to(n.device)
 
     def strings(self, n):
         """Single strings from the start state: n (...) int64 -> Stream (...)."""
@@ -166,17 +163,15 @@ class Language:
     @functools.cached_property
     def entropy_rate(self):
         """Nats per predicted symbol: the mean surprise of a string over its mean length."""
-        rows = torch.cat([self._steps(n)[0] for n in range(1, self.length + 1)])
-        return float(torch.special.entr(rows.double()).sum() / len(rows))
+        probability = self._training_steps[0].double()
+        return float(torch.special.entr(probability).sum() / len(probability))
 
     @functools.cached_property
     def stochastic_mean(self):
         """(K,) the distribution of the next symbol over all steps that are not certain; None where
         there are none."""
-        rows = [self._steps(n)[:2] for n in range(1, self.length + 1)]
-        some = [probability[legal.sum(-1) > 1] for probability, legal in rows]
-        some = torch.cat(some)
-        return some.mean(0) if len(some) else None
+        probability, stochastic = self._training_steps
+        return probability[stochastic].mean(0) if stochastic.any() else None
 
     @property
     def memoryless_excess(self):
@@ -185,10 +180,16 @@ class Language:
         no such mean."""
         if self.stochastic_mean is None:
             return None
-        rows = [self._steps(n)[1].sum(-1) > 1 for n in range(1, self.length + 1)]
-        share = float(torch.cat(rows).double().mean())
+        share = float(self._training_steps[1].double().mean())
         entropy = torch.special.entr(self.stochastic_mean.double()).sum().item()
         return entropy * share - self.entropy_rate
+
+    @functools.cached_property
+    def _training_steps(self):
+        """probability (steps, K) and whether the next symbol is uncertain (steps,), at every step
+        of the strings in training."""
+        stream = self.strings(torch.arange(1, self.length + 1))
+        return stream.probability[stream.valid], ~stream.deterministic[stream.valid]
 
     def coursework_target(self, stream):
         """The target the coursework's loss is measured against: (..., T, K)."""
@@ -198,30 +199,15 @@ class Language:
         """A text as symbols (len(text),) int64."""
         return torch.tensor([self.symbols.index(letter) for letter in text])
 
-    @functools.lru_cache  # noqa: B019  a language lives as long as the program
-    def _steps(self, n):
-        """probability (T, K), legal (T, K) and state (T,) after each symbol of the string of n."""
-        seen, legal = self._continuations(self.length), self._continuations(max(n, self.length) + 1)
-        word = self.word(n)
-        shape = (len(word), self.n_symbols)
-        probability, allowed = torch.zeros(shape), torch.zeros(shape, dtype=torch.bool)
-        for t in range(len(word)):
-            prefix = word[: t + 1]
-            counts = seen.get(prefix) or legal[prefix]
-            for letter, count in counts.items():
-                probability[t, self.symbols.index(letter)] = count / sum(counts.values())
-            allowed[t, [self.symbols.index(letter) for letter in legal[prefix]]] = True
-        return probability, allowed, torch.arange(1, len(word) + 1)
+    def _tables(self, largest):
+        """What follows in the strings n = 1, 2, ..., up to `largest` or farther."""
+        return self._tables_to(1 << max(largest, self.length).bit_length())
 
-    @functools.lru_cache  # noqa: B019  a language lives as long as the program
-    def _continuations(self, largest):
-        """{prefix: {next symbol: number of strings}} of the strings n = 1..largest."""
-        following = defaultdict(lambda: defaultdict(int))
-        for n in range(1, largest + 1):
-            text = self.word(n) + self.word(1)[0]
-            for t in range(1, len(text)):
-                following[text[:t]][text[t]] += 1
-        return following
+    @functools.lru_cache(maxsize=4)  # noqa: B019  a language lives as long as the program
+    def _tables_to(self, largest):
+        first = self.word(1)[0]
+        texts = [self.numbers(self.word(n) + first) for n in range(1, largest + 1)]
+        return what_follows(texts, self.n_symbols, self.length)
 
     # ---- its strings, for traces, machines and analysis
 
@@ -267,15 +253,15 @@ class Language:
     def legal_next(self, text):
         """The legal symbols after each prefix of a text of `texts`, the whole text excepted: a
         list of text."""
-        largest = 1
-        while len(self.word(largest)) < len(text):
-            largest += 1
-        following = self._continuations(largest + 1)
-        legal, prefix = [], ""
-        for symbol in text[:-1]:
-            prefix = prefix + symbol if prefix + symbol in following else symbol
-            legal.append("".join(sorted(following[prefix])))
-        return legal
+        numbers, read, first = [], 0, self.word(1)[0]
+        known = range(1, 1 + max(2 * self.length, len(text)))
+        while read < len(text) - 1:
+            fits = (n for n in known if text.startswith(self.word(n) + first, read))
+            largest = max(fits, key=lambda n: len(self.word(n)))
+            numbers.append(largest)
+            read += len(self.word(largest))
+        legal = self.streams(torch.tensor([numbers])).legal[0]  # (T, K)
+        return ["".join(sorted(self.symbols[k] for k in row.nonzero()[:, 0])) for row in legal]
 
     def stages(self, stream):
         """The stage of every step, for tables of gates and cells: labels (B, T) int64 and their

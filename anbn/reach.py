@@ -1,109 +1,200 @@
-"""How far does a network count? The first failing n, for many networks and every n at once.
+"""How far does a network count, and what has it learned to count? For many networks at once.
 
-    anb2n      n=1  A B B          the letters A are shared: a^n_most is read once, and every n
-               n=2  A A B B B B    branches off after its n-th A
-               n=3  A A A B B B B B B
+    first failing n   the smallest n whose string, from the start state, has a wrong certain step
+    learned count     the letters B given after n A, as a line: letters = slope * n + offset
 
-All strings then read their letters B side by side. In ascending order the strings that still read
-B are the last ones of the batch, so a step works on a slice and one letter is the same for all:
-nothing is looked up, and a step costs one batched product and the squashing functions.
+    anb2n, read A A B B B: after the third B its most probable symbol is A, and not after the first
+    two, so it gives 3 letters B at n = 2. Where it gives 2 n - 1 at every n, it counts exactly and
+    turns one B early; its first failing n is 1 all the same.
+
+In float32 whole numbers are exact up to FLOAT32_ENDS only, so an exact counter ends there at the
+latest; model.double() counts on to 2^53.
 """
+
+from dataclasses import dataclass
 
 import torch
 
-from anbn.models import LSTM
+from anbn import branches
+from anbn.models import State
 
-CACHED_VALUES = 1 << 18  # networks are taken in groups whose step has so many values
-SHARED_VALUES = 1 << 24  # numbers kept of the letters A
+MAX_STEP_VALUES = 1 << 18  # of one step of a group of networks, so that it fits the cache
+MAX_VALUES = 1 << 24  # that one pass over a group of networks may keep
+FLOAT32_ENDS = 1 << 24  # from here on n + 1 is not always another number in float32
+NEVER_CONSTANT = torch.iinfo(torch.int64).min
 
 
 @torch.no_grad()
 def first_failing_n(model, language, n_most=1000):
-    """The smallest n >= 1 whose single string a^n b^jn c^kn..., read from the start state, has a
-    wrong deterministic step, for every network of `model`.
+    """The smallest n >= 1 whose single string, read from the start state, has a wrong certain step
+    (the next string's first symbol included), for every network of `model`.
 
-    Deterministic are the steps after each letter but A; the last one predicts the next string's A.
     The n are tried in doubling ranges 1-32, 33-64, 65-128, ... without the networks that have
     failed before. Returns (S,) int64 on the CPU; n_most + 1 if there is none up to n_most.
     """
+    reads = _branching if language.multiples else _whole_strings
     result = torch.full((model.n_networks,), n_most + 1)
-    per_network = n_most * (model.n_symbols * 4 + model.n_hidden * (model.gate_rows + 4))
-    size = max(1, SHARED_VALUES // per_network)
-    for group in torch.arange(model.n_networks).split(size):
-        some = model.select(group.to(model.U.device))
-        letters = torch.zeros(1, n_most, dtype=torch.long, device=model.U.device)
-        activity = some(letters)
-        parts = [part for part in (activity.hidden, activity.cell) if part is not None]
-        states = [part[:, 0].mT for part in parts]  # (S, H, n_most), after n letters A
-        first, last = 1, min(32, n_most)
-        alive = torch.arange(len(group))
+    for group in torch.arange(model.n_networks).split(max(1, MAX_VALUES // _kept(model, n_most))):
+        fails = reads(model.select(group.to(model.U.device)), language, n_most)
+        alive, first, last = torch.arange(len(group)), 1, min(32, n_most)
         while first <= n_most and len(alive):
-            width = (last - first + 1) * some.n_hidden * some.gate_rows
-            for few in alive.split(max(1, CACHED_VALUES // width)):
-                index = few.to(some.U.device)
-                branch = [state[index, :, first - 1 : last].contiguous() for state in states]
-                failed = _fails(some.select(index), language, first, branch)  # (few, N)
-                n = torch.where(failed, torch.arange(first, last + 1), n_most + 1).amin(-1)
-                result[group[few]] = n
-            alive = (result[group] > n_most).nonzero()[:, 0]
+            failed = fails(alive, first, last)  # (alive, N), right up to the first that fails
+            n = torch.where(failed, torch.arange(first, last + 1), n_most + 1).amin(-1)
+            result[group[alive]] = n
+            alive = alive[n > n_most]
             first, last = last + 1, min(2 * last, n_most)
     return result
 
 
-def _fails(model, language, first, state):
-    """Whether each string n = first, first + 1, ... has a wrong step: (S, N) bool on the CPU.
+def _kept(model, n_steps):
+    """Numbers that the activity of one network over n_steps symbols has."""
+    return n_steps * (model.n_symbols * 4 + model.n_hidden * (model.gate_rows + 4))
 
-    state: hidden and, for an LSTM, cell (S, H, N) after the letters A; overwritten.
-    """
-    wrong = torch.zeros(state[0].shape[::2], dtype=torch.bool, device=state[0].device)
-    V, bias = model.V.mT.contiguous(), model.out_bias[:, :, None]
-    last = first + wrong.shape[1] - 1
+
+def _whole_strings(model, language, n_most):
+    """A function of networks, first and last n: whether each string has a wrong certain step, (few,
+    N) bool on the CPU."""
+
+    def fails(few, first, last):
+        stream = language.strings(torch.arange(first, last + 1)).to(model.U.device)
+        size = max(1, MAX_VALUES // _kept(model, stream.inputs.numel()))
+        parts = []
+        for some in few.split(size):
+            logits = model.select(some.to(model.U.device))(stream.inputs).logits  # (S, N, T, K)
+            wrong = (logits.argmax(-1) != stream.targets) & stream.deterministic & stream.valid
+            parts.append(wrong.any(-1).cpu())
+        return torch.cat(parts)
+
+    return fails
+
+
+def _branching(model, language, n_most):
+    """The same for a counting language, whose strings share their letters A."""
+    shared = _parts(_block(model, 0, n_most, model.start(1)), torch.arange(n_most))
+
+    def fails(few, first, last):
+        width = (last - first + 1) * model.n_hidden * model.gate_rows
+        parts = []
+        for some in few.split(max(1, MAX_STEP_VALUES // width)):
+            index = some.to(model.U.device)
+            state = [part[index, first - 1 : last].mT.contiguous() for part in shared]
+            parts.append(branches.fails(model.select(index), language, first, state))
+        return torch.cat(parts)
+
+    return fails
+
+
+def _block(model, letter, steps, state):
+    """Let every sequence read `letter` so often from a State (S, N, H): an Activity."""
+    letters = torch.full((state.hidden.shape[1], steps), letter, device=model.U.device)
+    return model(letters, state)
+
+
+def _parts(activity, steps):
+    """Hidden and, for an LSTM, cell of each sequence (only one: of the one) at its own step (N,):
+    (S, N, H) each."""
+    parts = [part for part in (activity.hidden, activity.cell) if part is not None]
+    sequence = torch.arange(parts[0].shape[1])
+    return [part[:, sequence, steps] for part in parts]
+
+
+@dataclass
+class LearnedCounts:
+    """What S networks have learned to count: of every letter after the first (L of them) the
+    number given, as a line in n. Tensors on the CPU, NaN for a letter that does not turn."""
+
+    language: object
+    n: torch.Tensor  # (N,) int64, ascending
+    given: torch.Tensor  # (S, L, N) int64: letters given; 0 where it never turns
+    slope: torch.Tensor  # (S, L) float64, of the line through n up to the training length
+    offset: torch.Tensor  # (S, L) letters
+    deviation: torch.Tensor  # (S, L) the largest distance of `given` from the line, in letters
+    holds_to: torch.Tensor  # (S, L) int64: up to which of `n` it lies within one letter of the line
+
+    @property
+    def error(self):
+        """(S, L) int64: letters given more than the language has, where these are the same number
+        at every n up to the training length (as far as at least one letter is given);
+        NEVER_CONSTANT where they are not."""
+        trained = self.n <= self.language.length
+        right = torch.tensor(self.language.multiples[1:])[:, None] * self.n[trained]  # (L, N)
+        given = self.given[..., trained]
+        error = given[..., -1] - right[..., -1]
+        same = (given == (right + error[..., None]).clamp(min=1)).all(-1)
+        counts = ((given > 1).sum(-1) > 1) | (error == 0)  # or they are always one letter
+        return torch.where(same & counts, error, NEVER_CONSTANT)
+
+    @property
+    def exact(self):
+        """(S,) bool: every letter as often as it should be."""
+        return (self.error == 0).all(-1)
+
+    @property
+    def constant_error(self):
+        """(S,) bool: counts exactly, but turns so many letters early or late at every n."""
+        return (self.error != NEVER_CONSTANT).all(-1) & ~self.exact
+
+    def error_in_words(self, s):
+        """The constant error of network s: "one B early and 2 C late"."""
+        words = []
+        for letter, more in zip(self.language.symbols[1:], self.error[s].tolist(), strict=True):
+            if more:
+                amount = "one" if abs(more) == 1 else abs(more)
+                words.append(f"{amount} {letter} {'late' if more > 0 else 'early'}")
+        return " and ".join(words)
+
+
+@torch.no_grad()
+def letters_given(model, language, n_values):
+    """How often a network gives each letter after the first: after a^n, and the right number of
+    the letters in between, it reads the letter on and on until its most probable symbol is another
+    one (the first one is read, not predicted). n_values (N,) ascending -> (S, L, N) int64 on the
+    CPU; 0 where it has not turned after twice the right number and ten."""
+    n = torch.as_tensor(n_values)
+    steps = int(2 * max(language.multiples) * n.max()) + 10
+    size = max(1, MAX_VALUES // _kept(model, steps * len(n)))
+    groups = [slice(s, s + size) for s in range(0, model.n_networks, size)]
+    return torch.cat([_given(model.select(group), language, n) for group in groups])
+
+
+def _given(model, language, n):
+    state = State(*_parts(_block(model, 0, int(n.max()), model.start(1)), n - 1))
+    given = []
     for letter, multiple in list(enumerate(language.multiples))[1:]:
-        following = (letter + 1) % language.n_symbols
-        read = _reader(model, letter)
-        for t in range(1, multiple * last + 1):
-            # strings with fewer than t of this letter are done with it
-            done = max(0, -(-t // multiple) - first)
-            here = [part[:, :, done:] for part in state]
-            read(here)
-            logits = torch.baddbmm(bias, V, here[0])  # (S, K, still reading)
-            here_wrong = wrong[:, done:]
-            if t == multiple * (first + done):  # the first of them has read its last one
-                here_wrong[:, :1] |= ~_predicts(logits[:, :, :1], following)
-                here_wrong, logits = here_wrong[:, 1:], logits[:, :, 1:]
-            here_wrong |= ~_predicts(logits, letter)
-    return wrong.cpu()
+        most = 2 * multiple * n + 10
+        activity = _block(model, letter, int(most.max()), state)
+        turned = activity.logits.argmax(-1).cpu() != letter  # (S, N, T)
+        first = turned.int().argmax(-1) + 1
+        given.append(torch.where(turned.any(-1) & (first <= most), first, 0))
+        state = State(*_parts(activity, multiple * n - 1))
+    return torch.stack(given, 1)
 
 
-def _predicts(logits, letter):
-    """Whether `letter` is the arg max of logits (S, K, N): (S, N) bool. The first of equal
-    values is the arg max, as in torch.argmax."""
-    right = None
-    for other in range(logits.shape[1]):
-        if other != letter:
-            than = torch.gt if other < letter else torch.ge
-            larger = than(logits[:, letter], logits[:, other])
-            right = larger if right is None else right.logical_and_(larger)
-    return right
+def learned_counts(model, language, n_values=None):
+    """The LearnedCounts of every network on a counting language.
 
-
-def _reader(model, letter):
-    """A function that lets every sequence read `letter`: it overwrites hidden, and cell, which are
-    (S, H, N), with those after the step."""
-    across = model.U.mT.contiguous()  # (S, rows, H)
-    constant = (model.W[:, letter] + model.hid_bias)[:, :, None]  # (S, rows, 1)
-    n_hidden = model.n_hidden
-
-    def read_srn(state):
-        (hidden,) = state
-        torch.tanh(torch.baddbmm(constant, across, hidden), out=hidden)
-
-    def read_lstm(state):
-        hidden, cell = state
-        rows = torch.baddbmm(constant, across, hidden)
-        i, f, g, o = rows.split(n_hidden, 1)
-        rows[:, : 2 * n_hidden].sigmoid_()
-        cell.mul_(f).addcmul_(i, g.tanh_())
-        torch.mul(o.sigmoid_(), cell.tanh(), out=hidden)
-
-    return read_lstm if isinstance(model, LSTM) else read_srn
+    The line is that of least squares through n = 1, 2, ... up to the training length, those n left
+    out where one letter is given: it is the least there can be. n_values: by default these n, and
+    2, 4, 8, 16 times the training length, where the line may still hold.
+    """
+    longest = language.length
+    beyond = [longest * times for times in (2, 4, 8, 16)]
+    n = torch.as_tensor([*range(1, longest + 1), *beyond] if n_values is None else n_values)
+    given = letters_given(model, language, n)
+    trained = n <= longest
+    x, y = n[trained].double(), given[..., trained].double()  # (N,), (S, L, N)
+    # One letter is the least that can be given, whatever was counted: not a point of the line.
+    used = y > 1
+    used = torch.where(used.sum(-1, keepdim=True) > 1, used, True).double()
+    mean_x, mean_y = ((part * used).sum(-1) / used.sum(-1) for part in (x, y))  # (S, L)
+    to_x = (x - mean_x[..., None]) * used
+    spread = to_x.square().sum(-1)
+    slope = torch.where(spread > 0, (to_x * y).sum(-1) / spread, mean_y / mean_x)
+    slope = slope.where((y > 0).all(-1), torch.nan)
+    offset = mean_y - slope * mean_x
+    line = (slope[..., None] * n + offset[..., None]).clamp(min=1)  # (S, L, N)
+    distance = (given - line).abs()
+    within = ((distance < 1) & (given > 0)).cumprod(-1).sum(-1)  # so many of n, from the first
+    holds_to = torch.where(within > 0, n[(within - 1).clamp(min=0)], 0)
+    deviation = distance[..., trained].amax(-1)
+    return LearnedCounts(language, n, given, slope, offset, deviation, holds_to)

@@ -242,12 +242,14 @@ def _arcs(embed):
         return tuple(names), arcs
     outer = node("outer")
     arc(0, "B", outer)
-    closing, end = node("closing"), node("end")
-    arc(closing, "E", end)
+    recall = {}
     for letter in "TP":
         before_b = node(f"B{letter}")
         arc(outer, letter, before_b)
-        first, done = inner(f"{letter}")
+        first, recall[letter] = inner(f"{letter}")
         arc(before_b, "B", first)
+    closing, end = node("closing"), node("end")
+    for letter, done in recall.items():
         arc(done, letter, closing)
+    arc(closing, "E", end)
     return tuple(names), arcs

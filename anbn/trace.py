@@ -3,8 +3,9 @@
     anb2n, n=2, read    A          A          B        B           B           B           A
     stage               reading A  reading A  first B  counting B  counting B  counting B  end
 
-`end` is the first A of the next string, where the network must start its counts anew. With more
-letters, the first C is `switching to C` and the others are `counting C`. The stages of a Reber
+A row of a trace bears the symbol read; hidden units, cells and gates are those after reading it,
+and the output is the distribution of the symbol that follows. The stages are the language's: `end`
+is the first A of the next string, where the network must start its counts anew; those of a Reber
 network are the nodes of its graph.
 """
 
@@ -14,8 +15,7 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from anbn.counting import CountingLanguage
-from anbn.languages import STRINGS_PER_STREAM, Stream
+from anbn.languages import Stream
 
 GATES = ("forget_gate", "input_gate", "output_gate")
 OPEN, CLOSED = 2 / 3, 1 / 3
@@ -47,13 +47,10 @@ class Trace:
 
     def text(self, b):
         """Sequence b as letters."""
-        symbols = self.stream.symbols[b, : self.n_steps(b) + 1].tolist()
-        return "".join(self.language.symbols[k] for k in symbols)
+        return self.stream.text(self.language.symbols, b)
 
     def lines(self, b):
-        """Sequence b in the coursework's print format: a line per step. The letter in front is the
-        symbol that comes next, the one `output` is to predict; hidden and cell are those after
-        the symbol before it."""
+        """Sequence b in the print format of the coursework's report: a line per symbol read."""
         text = self.text(b)
         shown = [("hidden", self.hidden), ("cell", self.cell), ("output", self.probability)]
         shown = [(name, part[b].cpu().numpy()) for name, part in shown if part is not None]
@@ -61,7 +58,7 @@ class Trace:
             "hidden activations, cell states, and" if len(shown) == 3 else "hidden activations and"
         )
         lines = [f"symbol= {text}", f"{what} output probabilities:"]
-        for t, letter in enumerate(text[1:]):
+        for t, letter in enumerate(text[:-1]):
             parts = (f"{name}: {_row(part[t])}" for name, part in shown)
             lines.append(f"{letter} {' '.join(parts)}")
         return lines
@@ -94,38 +91,6 @@ def trace(model, network, language, stream):
     )
 
 
-def fresh_strings(language, n_strings, generator):
-    """Strings to trace, drawn as in training: counting strings in sequences of up to five, read on
-    without a reset, Reber strings one by one. Returns a Stream (B, T)."""
-    if not isinstance(language, CountingLanguage):
-        return language.streams(language.draw((n_strings,), generator))
-    n = language.draw((-(-n_strings // STRINGS_PER_STREAM),), generator)  # (B, 5)
-    used = n_strings - (len(n) - 1) * STRINGS_PER_STREAM  # in the last sequence
-    stream = language.streams(n)
-    stream.valid[-1, int(n[-1, :used].sum()) * sum(language.multiples) :] = False
-    longest = int(stream.valid.sum(-1).max())
-    return Stream(
-        stream.symbols[:, : longest + 1],
-        *(part[:, :longest] for part in list(vars(stream).values())[1:] if part is not None),
-    )
-
-
-def stages(language, stream):
-    """The stage of every step: labels (B, T) int64 and their names, a tuple of str."""
-    if not isinstance(language, CountingLanguage):
-        return stream.state, language.state_names
-    first, *rest = language.symbols
-    names = [f"reading {first}", f"first {rest[0]}", f"counting {rest[0]}"]
-    for letter in rest[1:]:
-        names += [f"switching to {letter}", f"counting {letter}"]
-    names.append("end")
-    read = stream.inputs
-    before = torch.cat([torch.zeros_like(read[..., :1]), read[..., :-1]], -1)
-    changed = read != before
-    label = torch.where(changed, 2 * read - 1, 2 * read)
-    return torch.where(changed & (read == 0), len(names) - 1, label), tuple(names)
-
-
 def first_mistake(trace, b=0):
     """The first step of sequence b whose next symbol is certain and not the most probable one:
     (text read so far, the symbol predicted, the symbol that comes), or None."""
@@ -151,7 +116,7 @@ def gate_table(trace):
     """
     if trace.cell is None:
         return []
-    label, names = stages(trace.language, trace.stream)
+    label, names = trace.language.stages(trace.stream)
     rows = []
     for number, stage in enumerate(names):
         where = (label == number) & trace.stream.valid
@@ -192,7 +157,7 @@ def rows(trace):
         "candidate": trace.candidate,
         "output_gate": trace.output_gate,
     }
-    label, names = stages(trace.language, trace.stream)
+    label, names = trace.language.stages(trace.stream)
     table = []
     for b in range(len(trace.hidden)):
         text = trace.text(b)

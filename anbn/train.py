@@ -85,10 +85,7 @@ def train(
 
     The networks are trained in groups of GROUP_SIZE, one after another from report to report.
     """
-    held_out = None
-    if evaluate:  # the same streams at every report
-        generator = torch.Generator().manual_seed(1 << 31)
-        held_out = language.streams(language.draw((N_STREAMS,), generator)).to(model.U.device)
+    held_out = held_out_streams(language).to(model.U.device) if evaluate else None
     groups, runs = [], []
     for first in range(0, model.n_networks, GROUP_SIZE):
         members = slice(first, first + GROUP_SIZE)
@@ -103,12 +100,19 @@ def train(
             first = seeds[int(lost.nonzero()[0])]
             raise TrainingDiverged(
                 f"the loss of {int(lost.sum())} of {len(seeds)} networks is beyond all bounds "
-                f"after {record.sequences} sequences (first seed {first}); lower the learning rate"
+                f"after {record.sequences} sequences (first seed {first}); lower the learning rate "
+                "(--lr) or the initial weights (--init)"
             )
         for members, part in groups:
             for name in model.names:
                 getattr(model, name)[members] = getattr(part, name)
         yield record
+
+
+def held_out_streams(language):
+    """The streams of every report, always the same: a Stream (N_STREAMS, T)."""
+    generator = torch.Generator().manual_seed(1 << 31)
+    return language.streams(language.draw((N_STREAMS,), generator))
 
 
 def _of(members, state):
@@ -165,6 +169,8 @@ def _train_group(model, language, recipe, seeds, done, state, report_every, held
             model, batch, recipe.stochastic_weight, mean, gain
         )
         optimizer.step(clipped(gradient, recipe.clip), recipe.rate(update))
+        if recipe.max_recurrent is not None:
+            model.U.clamp_(-recipe.max_recurrent, recipe.max_recurrent)
         total, counted = total + cross_entropy, counted + 1
         if (update + 1) % per_report == 0 or update + 1 == last:
             gain = recipe.gain(update + 1, model)

@@ -1,4 +1,4 @@
-"""The confusion matrix and what it says: rows are targets, columns predictions.
+"""The confusion matrix (rows are targets, columns predictions) and the most-confused pairs.
 
 matrix = confusion_matrix(labels, predictions)
 most_confused(matrix, 1)    # [Pair(target=6, predicted=2, count=148, share=0.148)]
@@ -25,8 +25,12 @@ def confusion_matrix(targets, predictions, n_classes=10):
 
 
 def class_accuracy(matrix):
-    """The share of each class's images that was read right: (n_classes,) float64, NaN if none."""
-    return matrix.diagonal().double() / matrix.sum(1)
+    """The share of each class's images that was read right, a list; None where there is none."""
+    totals = matrix.sum(1).tolist()
+    return [
+        right / total if total else None
+        for right, total in zip(matrix.diagonal().tolist(), totals, strict=True)
+    ]
 
 
 def most_confused(matrix, n_pairs=10):

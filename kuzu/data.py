@@ -1,46 +1,31 @@
-"""Images in memory: KMNIST from its IDX files (plain or gzip), or the built-in kana set.
+"""Images in memory: KMNIST or files of its form, or the built-in kana set.
 
 data = load("auto", "data")       # what lies there; else download; else the built-in set
 data.title                        # "KMNIST (60,000 train / 10,000 test)"
 """
 
-import contextlib
-import gzip
-import io
-import math
+import hashlib
 import os
-import socket
-import sys
-import tempfile
-import threading
-import urllib.error
-import urllib.request
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from .download import Unreachable, download
+from .files import CANDIDATES, FOLDERS, DataError, find_files, read_items
 from .kana import KANA, ROMAJI, draw_kana
 
 __all__ = ["KANA", "ROMAJI", "Data", "DataError", "load", "load_kana", "load_kmnist"]
 
-FILES = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
-KMNIST_COUNTS = (60_000, 10_000)
 KANA_COUNTS = (20_000, 4_000)
-SERVER = "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"
-PATIENCE = 4  # seconds to wait for the server's first answer
-
-
-class DataError(ValueError):
-    """The data cannot be used; the message names the file and says what to do."""
-
-
-class Unreachable(DataError):
-    """The server did not answer."""
+KMNIST_COUNTS = (60_000, 10_000)
+# Checksums. The training files' are published for their gzip form alone; in another form they are
+# known by their number, 6,000 of each class and their first 1,000.
+GZIP_MD5 = ("bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344")
+TEST_SHA256 = "b261a157ded5e2973938c34468741461b8ce1e598bcbab78df91503860f977f1"
+N_PER_CLASS = 6000
+START = 1000  # images of both sets, with their labels
+START_SHA256 = "67dba956f2881d94cfe79b607c8090db4f5aa0707bcd7c0fb8ce78ac2c52380b"
 
 
 @dataclass(frozen=True)
@@ -69,23 +54,30 @@ class Data:
         return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
 
-def load(dataset="auto", data_dir="data"):
-    """Load "kmnist", "kana" or "auto" (the first of: files in data_dir, download, built-in set).
+def load(dataset="auto", data_dir=None, report=None):
+    """Load "kmnist", "kana" or "auto": files in data_dir, else a download into it, else the
+    built-in set.
 
-    Raises DataError for files that are there but cannot be used, and, for "kmnist", if there are
-    none and the server cannot be reached.
+    data_dir: "data" if None; where it is given nothing takes the place of its images. report:
+    called with a line of text before a download. Raises DataError for files that cannot be used,
+    and if there are none, none can be downloaded and nothing may take their place.
     """
     if dataset == "kana":
         return load_kana()
-    if find_files(data_dir) is None:
+    folder = Path(os.path.expanduser(data_dir or "data"))
+    if find_files(folder) is None:
         try:
-            download(data_dir)
+            download(folder, report)
         except Unreachable as error:
-            if dataset == "kmnist":
-                raise
-            note = f"{error} Training on the built-in kana set instead."
-            return replace(load_kana(), note=note)
-    return load_kmnist(data_dir)
+            if dataset == "auto" and data_dir is None:
+                note = f"{error} Training on the built-in kana set instead."
+                return replace(load_kana(), note=note)
+            files = ", ".join(names[0] for names in CANDIDATES)
+            raise DataError(
+                f"{error} Looked for {files} (plain or .gz, or the kmnist-*.npz files) in "
+                f"{', '.join(str(folder / name) for name in FOLDERS)}."
+            ) from None
+    return load_kmnist(folder)
 
 
 def load_kana(n_train=KANA_COUNTS[0], n_test=KANA_COUNTS[1], seed=0):
@@ -97,18 +89,17 @@ def load_kana(n_train=KANA_COUNTS[0], n_test=KANA_COUNTS[1], seed=0):
 
 
 def load_kmnist(data_dir):
-    """KMNIST as it lies in data_dir/KMNIST/raw; nothing is written there.
+    """The images as they lie in data_dir; nothing is written there.
 
     Raises DataError if a file is missing, truncated, foreign or does not fit the others.
     """
     paths = find_files(data_dir)
     if paths is None:
-        raise DataError(f"There is no KMNIST/raw folder with IDX files in {data_dir}.")
+        raise DataError(f"There are no image files in {data_dir}.")
     tensors = []
-    for part in ("train", "test"):
-        images_path, labels_path = paths[part]
-        images = read_idx(images_path, (28, 28))
-        labels = read_idx(labels_path, ()).long()
+    for images_path, labels_path in (paths[:2], paths[2:]):
+        images = read_items(images_path, (28, 28))
+        labels = read_items(labels_path, ()).long()
         if len(images) != len(labels):
             raise DataError(
                 f"{images_path} holds {len(images):,} images but {labels_path} {len(labels):,} "
@@ -117,114 +108,38 @@ def load_kmnist(data_dir):
         if labels.max() > 9:
             raise DataError(f"{labels_path} holds the label {labels.max()}; KMNIST's are 0 to 9.")
         tensors += [images, labels]
-    whole = (len(tensors[1]), len(tensors[3])) == KMNIST_COUNTS
-    return Data("KMNIST" if whole else "KMNIST subset", *tensors)
+    return Data(name_of(data_dir, paths, tensors), *tensors)
 
 
-def find_files(data_dir):
-    """The paths of the four files, {"train": (images, labels), "test": ...}; None if none exists.
-
-    Raises DataError if only some of them are there.
-    """
-    folder = Path(data_dir) / "KMNIST" / "raw"
-    paths, missing = {}, []
-    for part, names in FILES.items():
-        found = []
-        for name in names:
-            candidates = [folder / name, folder / f"{name}.gz"]
-            there = [path for path in candidates if path.exists()]
-            found += there[:1]
-            missing += [] if there else [candidates[1]]
-        paths[part] = tuple(found)
-    if len(missing) == 4:
-        return None
-    if missing:
-        raise DataError(
-            f"{missing[0]} is missing (plain or .gz): add it, or remove the folder's other files "
-            "to download all of them anew."
-        )
-    return paths
+def name_of(data_dir, paths, tensors):
+    """KMNIST for the official files, "KMNIST subset" for the first images of theirs, else the
+    folder's name."""
+    counts = len(tensors[1]), len(tensors[3])
+    missing = [whole - count for whole, count in zip(KMNIST_COUNTS, counts, strict=True)]
+    if min(missing) >= 0 and checksum(*(part[:START] for part in tensors)) == START_SHA256:
+        if max(missing) > 0:
+            return "KMNIST subset"
+        if checksum(*tensors[2:]) == TEST_SHA256 and official_training(paths[:2], tensors[1]):
+            return "KMNIST"
+    folder = Path(data_dir).resolve().name or str(data_dir)
+    return "images in " + " ".join(os.fsencode(folder).decode(errors="replace").split())
 
 
-def read_idx(path, item_shape):
-    """Read an IDX file of unsigned bytes, gzip or plain: (N, *item_shape) uint8.
-
-    Raises DataError naming the file if it is empty, truncated, foreign or of another shape.
-    """
-    opened = gzip.open if path.suffix == ".gz" else open
-    advice = "Remove it and the folder's other files to download them anew."
-    try:
-        with opened(path, "rb") as file:
-            content = file.read()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is truncated or not a gzip file ({error}). {advice}") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    n_axes = 1 + len(item_shape)
-    header = 4 + 4 * n_axes
-    if not content:
-        raise DataError(f"{path} is empty. {advice}")
-    if content[:4] != bytes((0, 0, 8, n_axes)) or len(content) < header:
-        kind = "images" if item_shape else "labels"
-        raise DataError(f"{path} is not an IDX file of {kind}. {advice}")
-    shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, header, 4)]
-    if tuple(shape[1:]) != item_shape:
-        found = " x ".join(str(side) for side in shape[1:])
-        raise DataError(f"{path} holds images of {found} pixels; KMNIST's are 28 x 28.")
-    if shape[0] == 0:
-        raise DataError(f"{path} holds no items. {advice}")
-    wanted = header + math.prod(shape)
-    if len(content) != wanted:
-        state = "truncated" if len(content) < wanted else "longer than its header says"
-        raise DataError(
-            f"{path} is {state}: {len(content):,} bytes instead of {wanted:,}. {advice}"
-        )
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header).view(shape)
+def official_training(paths, labels):
+    """Whether 60,000 images with the official first ones are the official training set."""
+    packed = [
+        md5_of(path) == md5
+        for path, md5 in zip(paths, GZIP_MD5, strict=True)
+        if path.suffix == ".gz"
+    ]
+    return all(packed) and labels.bincount().tolist() == [N_PER_CLASS] * 10
 
 
-def download(data_dir):
-    """Download KMNIST with torchvision (MD5 checked) into data_dir/KMNIST/raw, whole or not at all.
-
-    Raises Unreachable within a few seconds if the server does not answer.
-    """
-    if not server_answers():
-        raise Unreachable(
-            f"There is no KMNIST in {data_dir}, and its server {SERVER} cannot be reached."
-        )
-    from torchvision.datasets import KMNIST
-
-    os.makedirs(data_dir, exist_ok=True)
-    patience = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE * 3)
-    try:
-        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-") as unfinished:
-            shown = sys.stderr if sys.stderr.isatty() else io.StringIO()  # torchvision's bars
-            with contextlib.redirect_stderr(shown):
-                KMNIST(unfinished, download=True)
-            os.replace(Path(unfinished) / "KMNIST", Path(data_dir) / "KMNIST")
-    except (OSError, RuntimeError) as error:
-        raise Unreachable(f"The download of KMNIST into {data_dir} failed: {error}.") from None
-    finally:
-        socket.setdefaulttimeout(patience)
+def md5_of(path):
+    return hashlib.md5(path.read_bytes()).hexdigest()
 
 
-def server_answers():
-    """Whether the server answers within PATIENCE seconds, looking up its name included.
-
-    In a thread, since a name look-up has no time limit of its own.
-    """
-    answers = []
-
-    def ask():
-        with contextlib.suppress(OSError, ValueError):
-            request = urllib.request.Request(SERVER, method="HEAD")
-            try:
-                with urllib.request.urlopen(request, timeout=PATIENCE):
-                    answers.append(True)
-            except urllib.error.HTTPError as error:
-                answers.append(error.code in (403, 404, 405))
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    return any(answers)
+def checksum(*tensors):
+    """SHA-256 of images and labels, a byte each."""
+    content = b"".join(tensor.to(torch.uint8).numpy().tobytes() for tensor in tensors)
+    return hashlib.sha256(content).hexdigest()

@@ -1,108 +1,136 @@
-"""Draw the built-in character set: ten hiragana in several made-up hands, 28 x 28, offline.
+"""Draw the built-in character set: ten hiragana in several writing styles, 28 x 28, offline.
 
 A stand-in for KMNIST where there is no network, made as hard: cursive characters come in several
 quite different shapes per class, so a linear network reaches about 70 %, a hidden layer about 84 %
-and convolutions about 93 %. Ten thousand images take a few seconds on one core.
+and convolutions about 93 %. Ten thousand images take about a second on one core.
+
+A character is a few curves (strokes.py) cut into short straight segments. A random smooth map moves
+the segments' ends, and the nearer a pixel is to a segment, the more ink it gets.
 
     images, labels = draw_kana(1000, seed=0)    # (1000, 28, 28) uint8, (1000,) int64
 """
 
-from importlib.util import find_spec
-from pathlib import Path
-
+import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .distort import Distortion, affine_grid, distort
+from .augment import Augmentation, affine_grid
+from .strokes import KANA, SHAPES, catmull_rom
 
-KANA = "おきすつなはまやれを"
+__all__ = ["KANA", "ROMAJI", "draw_kana"]
+
 ROMAJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
-PEN_WIDTHS = (0, 1, 2, 3)  # pixels added around each stroke of a 64-pixel drawing
-HANDS = 20  # shapes per character: what a linear network cannot hold
-HAND = Distortion(turn=0.8, slant=0.5, scale=0.3, shift=0.2, elastic=0.08)  # between hands
-VARIATION = Distortion(turn=0.08, slant=0.12, scale=0.08, shift=0.08)  # within a hand
-HASTE = 0.06  # mean displacement of control points: most drawings are careful, a few are not
+SIZE = 28  # pixels per side
+MARGIN = 0.05  # of the image on each side of a character, before it is moved
+SEGMENT = 0.075  # length of a segment before it is moved, in widths of the character
+PEN_WIDTHS = (1.4, 3.6)  # pixels, thinnest and thickest
+EDGE = 1.0  # pixels over which the ink fades at a stroke's edge
+N_STYLES = 16  # per character: more than a linear network can hold
+STYLE = Augmentation(turn=0.4, slant=0.5, scale=0.3, shift=0.2, elastic=0.1)  # between styles
+VARIATION = Augmentation(turn=0.08, slant=0.12, scale=0.08, shift=0.08)  # within a style
+HASTE = 0.105  # mean of a drawing's own elastic displacement: most are careful, a few are not
 NOISE = 0.1  # standard deviation of the paper's grain, in units of full white
-
-
-class FontMissing(ValueError):
-    """The font that the characters are drawn from is not installed."""
-
-
-def font_path():
-    """The file of the Japanese font that comes with the package matplotlib-fontja.
-
-    Found without importing the package, which would change matplotlib's settings.
-    """
-    found = find_spec("matplotlib_fontja")
-    if found is not None:
-        for path in sorted((Path(found.origin).parent / "fonts").glob("*.ttf")):
-            return path
-    raise FontMissing(
-        "The built-in kana set needs the font of the package matplotlib-fontja: "
-        "python -m pip install matplotlib-fontja"
-    )
-
-
-def glyphs(resolution=64):
-    """Each character in each pen width: (10, pen widths, resolution, resolution) float, 0 to 1."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    font = ImageFont.truetype(str(font_path()), int(resolution * 0.86))
-    drawn = []
-    for kana in KANA:
-        for width in PEN_WIDTHS:
-            picture = Image.new("L", (resolution, resolution))
-            ImageDraw.Draw(picture).text(
-                (resolution / 2, resolution / 2),
-                kana,
-                font=font,
-                fill=255,
-                anchor="mm",
-                stroke_width=width,
-            )
-            drawn.append(torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8))
-    shape = (len(KANA), len(PEN_WIDTHS), resolution, resolution)
-    return torch.stack(drawn).view(shape).float() / 255
 
 
 def draw_kana(n_images, seed=0, chunk=2000):
     """Draw `n_images` characters, the ten classes equally often (up to a remainder) and shuffled.
 
-    The same seed gives the same images; the hands are the same for every seed. Returns images
-    (N, 28, 28) uint8, white on black, and labels (N,) int64 in the order of KANA.
+    The same seed gives the same images; the writing styles are the same for every seed. Returns
+    images (N, 28, 28) uint8, white on black, and labels (N,) int64 in the order of KANA.
     """
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randperm(n_images, generator=generator) % len(KANA)  # (N,)
-    characters = glyphs()
-    hands = hand_shapes()
-    images = [draw(part, characters, hands, generator) for part in labels.split(chunk)]
-    empty = torch.zeros(0, 28, 28, dtype=torch.uint8)
-    return torch.cat([empty, *images]), labels
+    segments, styles = character_segments(), writing_styles()
+    images = [draw(part, segments, styles, generator) for part in labels.split(chunk)]
+    return torch.cat(images), labels
 
 
-def hand_shapes():
-    """How each hand bends each character: (10, HANDS, C, C, 2) control-point displacements."""
-    c, n = HAND.control_points, len(KANA) * HANDS
+def character_segments():
+    """Every character in every style, not yet bent: the ends of its segments, (10, N_STYLES, P, 2,
+    2), in a square from -1 to 1. A character's shapes take turns among its styles.
+
+    Characters with fewer than P segments repeat their last one.
+    """
+    cut = [[cut_strokes(strokes) for strokes in SHAPES[kana]] for kana in KANA]
+    longest = max(len(shape) for shapes in cut for shape in shapes)
+    padded = [
+        [torch.cat((shape, shape[-1:].expand(longest - len(shape), 2, 2))) for shape in shapes]
+        for shapes in cut
+    ]
+    return torch.stack(
+        [torch.stack([shapes[i % len(shapes)] for i in range(N_STYLES)]) for shapes in padded]
+    )
+
+
+def cut_strokes(strokes):
+    """Strokes, each a list of (x, y) from 0 to 1, as segments of nearly equal length: their ends
+    (P, 2, 2) in a square from -1 to 1, with a margin."""
+    segments = []
+    for stroke in strokes:
+        curve = catmull_rom(stroke)  # (Q, 2)
+        steps = np.linalg.norm(np.diff(curve, axis=0, prepend=curve[:1]), axis=1)
+        along = np.cumsum(steps)
+        places = np.linspace(0, along[-1], int(np.ceil(along[-1] / SEGMENT)) + 1)
+        x, y = curve.T
+        cuts = np.stack((np.interp(places, along, x), np.interp(places, along, y)), 1)
+        segments.append(np.stack((cuts[:-1], cuts[1:]), 1))
+    return torch.from_numpy(np.concatenate(segments) * 2 - 1).float() * (1 - 2 * MARGIN)
+
+
+def writing_styles():
+    """How each style bends each character: (10, N_STYLES, C, C, 2) displacements."""
     generator = torch.Generator().manual_seed(28)
-    straight = affine_grid(n, c, Distortion(), generator, align_corners=True)
-    bent = affine_grid(n, c, HAND, generator, align_corners=True)
-    elastic = torch.randn(n, c, c, 2, generator=generator) * HAND.elastic
-    return (bent - straight + elastic).view(len(KANA), HANDS, c, c, 2)
+    c, n = STYLE.control_points, len(KANA) * N_STYLES
+    return displacements(n, STYLE, generator).view(len(KANA), N_STYLES, c, c, 2)
 
 
-def draw(labels, characters, hands, generator):
+def displacements(n, augmentation, generator):
+    """Random displacements of C x C control points in the square from -1 to 1: (n, C, C, 2)."""
+    c = augmentation.control_points
+    straight = affine_grid(n, c, Augmentation(), generator, align_corners=True)
+    bent = affine_grid(n, c, augmentation, generator, align_corners=True)
+    return bent - straight + torch.randn(n, c, c, 2, generator=generator) * augmentation.elastic
+
+
+def draw(labels, segments, styles, generator):
     """One picture per label: (N, 28, 28) uint8."""
     n = len(labels)
-    pen = torch.randint(len(PEN_WIDTHS), (n,), generator=generator)
-    hand = torch.randint(HANDS, (n,), generator=generator)
-    ink = characters[labels, pen][:, None]  # (N, 1, R, R)
-    # Sampled at twice the size and averaged, so that thin strokes keep their ink.
-    haste = torch.empty(n, 1, 1, 1).exponential_(generator=generator) * HASTE
-    field = hands[labels, hand]  # (N, C, C, 2)
+    style = torch.randint(N_STYLES, (n,), generator=generator)
+    thin, thick = PEN_WIDTHS
+    width = thin + (thick - thin) * torch.rand(n, generator=generator)
+    field = styles[labels, style] + displacements(n, VARIATION, generator)  # (N, C, C, 2)
+    # Exponential, but not by exponential_: that differs between builds with and without MKL.
+    haste = -HASTE * torch.log1p(-torch.rand(n, 1, 1, 1, generator=generator))
     field = field + haste * torch.randn(field.shape, generator=generator)
-    fine = distort(ink, VARIATION, generator, size=56, field=field)
-    ink = F.avg_pool2d(fine, 2)[:, 0]  # (N, 28, 28)
+    ends = segments[labels, style]  # (N, P, 2, 2)
+    moves = F.grid_sample(field.permute(0, 3, 1, 2), ends, align_corners=True)  # (N, 2, P, 2)
+    ink = rasterize(ends + moves.permute(0, 2, 3, 1), width)  # (N, 28, 28)
     ink = ink + NOISE * torch.randn(ink.shape, generator=generator)
     return (ink.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def rasterize(ends, width, size=SIZE):
+    """The ink of a round pen of width (N,) pixels drawn along segments with ends (N, P, 2, 2) in a
+    square from -1 to 1: images (N, size, size) from 0 to 1."""
+    pixels = (ends + 1) * (size / 2)
+    # A few images at a time, whose distances stay in the processor's cache.
+    distance = torch.cat([distances(part, size) for part in pixels.split(8)])
+    return ((width[:, None, None] / 2 - distance) / EDGE + 0.5).clamp(0, 1)
+
+
+def distances(ends, size):
+    """From each pixel's centre to the nearest of an image's segments, ends (N, P, 2, 2), both in
+    pixels: (N, size, size)."""
+    start, stop = ends.unbind(2)  # (N, P, 2)
+    middle, half = (start + stop) / 2, (stop - start) / 2
+    reach = half.norm(dim=2)  # (N, P)
+    angle = torch.atan2(half[:, None, :, 1], half[:, None, :, 0])  # (N, 1, P)
+    centres = torch.arange(size)[:, None] + 0.5
+    x, y = (centres - middle[:, None, :, i] for i in (0, 1))  # (N, size, P)
+    cos, sin = angle.cos(), angle.sin()
+    # In the directions along and across a segment; (N, rows, columns, P).
+    along = (x * cos)[:, None] + (y * sin)[:, :, None]
+    across = (x * sin)[:, None] - (y * cos)[:, :, None]
+    beyond = along.abs_().sub_(reach[:, None, None]).relu_()  # the segment's end
+    return beyond.square_().addcmul_(across, across).amin(3).sqrt()

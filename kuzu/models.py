@@ -1,12 +1,11 @@
-"""The three networks, in the order of what they can see: lines, features, features anywhere.
-
-Each takes images (N, 28, 28) scaled to [-1, 1] and returns log-probabilities (N, 10).
-between(layer, x) may change what a hidden layer passes to its squashing function, after pooling, as
-batch normalization does.
+"""Linear, MLP and CNN classifiers of images (N, 28, 28) scaled to [-1, 1].
 
     NetLin    784 - 10                                                     7,850 parameters
     NetFull   784 - 100 tanh - 10                                         79,510
     NetConv   conv 5x5 32, pool, conv 5x5 64, pool, 1024 - 50 - 10       103,856
+
+Each returns log-probabilities (N, 10). `norm(layer, x)` may normalize what a hidden layer passes to
+its activation function; see batchnorm.py.
 """
 
 import math
@@ -16,37 +15,39 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def unchanged(layer, x):
-    """What happens between a layer and its squashing function, unless something else is asked."""
+def identity(layer, x):
+    """No normalization."""
     return x
 
 
 class NetLin(nn.Module):
-    """One linear map and a log-softmax: 784 - 10."""
+    """Logistic regression: 784 - 10."""
 
     def __init__(self):
         super().__init__()
         self.output = nn.Linear(784, 10)
 
-    def forward(self, images, between=unchanged):
-        return F.log_softmax(self.output(images.flatten(1)), 1)
+    def forward(self, images, norm=identity):
+        x = images.flatten(1)  # (N, 784)
+        return F.log_softmax(self.output(x), 1)
 
 
 class NetFull(nn.Module):
-    """One hidden layer of tanh units: 784 - n_hidden - 10."""
+    """A multi-layer perceptron with one hidden layer of tanh units: 784 - n_hidden - 10."""
 
     def __init__(self, n_hidden=100):
         super().__init__()
         self.hidden = nn.Linear(784, n_hidden)
         self.output = nn.Linear(n_hidden, 10)
 
-    def forward(self, images, between=unchanged):
-        hidden = torch.tanh(between("hidden", self.hidden(images.flatten(1))))  # (N, H)
-        return F.log_softmax(self.output(hidden), 1)
+    def forward(self, images, norm=identity):
+        x = images.flatten(1)  # (N, 784)
+        x = torch.tanh(norm("hidden", self.hidden(x)))  # (N, H)
+        return F.log_softmax(self.output(x), 1)
 
 
 class NetConv(nn.Module):
-    """Two convolutions, each with ReLU and 2 x 2 max-pooling, then 1024 - 50 - 10."""
+    """Two convolutions, each with 2 x 2 max-pooling and ReLU, then 1024 - 50 - 10."""
 
     def __init__(self):
         super().__init__()
@@ -54,16 +55,15 @@ class NetConv(nn.Module):
         self.conv2 = nn.Conv2d(32, 64, 5)
         self.hidden = nn.Linear(1024, 50)
         self.output = nn.Linear(50, 10)
-        # Channels last in memory makes the convolutions faster on CPU and GPU alike.
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # faster convolutions
 
-    def forward(self, images, between=unchanged):
+    def forward(self, images, norm=identity):
         # Pooling before the ReLU gives the same result, with a quarter of the work after it.
-        x = F.max_pool2d(self.conv1(images[:, None]), 2)  # (N, 32, 24, 24) -> (N, 32, 12, 12)
-        x = F.relu(between("conv1", x))
-        x = F.max_pool2d(self.conv2(x), 2)  # (N, 64, 8, 8) -> (N, 64, 4, 4)
-        x = F.relu(between("conv2", x))
-        x = F.relu(between("hidden", self.hidden(x.flatten(1))))  # (N, 50)
+        x = F.max_pool2d(self.conv1(images[:, None]), 2)  # (N, 32, 12, 12)
+        x = F.relu(norm("conv1", x))
+        x = F.max_pool2d(self.conv2(x), 2)  # (N, 64, 4, 4)
+        x = F.relu(norm("conv2", x))
+        x = F.relu(norm("hidden", self.hidden(x.flatten(1))))  # (N, 50)
         return F.log_softmax(self.output(x), 1)
 
 

@@ -1,46 +1,96 @@
-"""Figures of Part 1, each function returns one; kana and romaji label the classes."""
+"""Figures of Part 1, each function returns one; kana, where there is a font, and romaji label the
+classes."""
 
-from functools import cache
+import functools
+from importlib.util import find_spec
+from pathlib import Path
 
+import matplotlib
 import torch
 from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from .kana import KANA, ROMAJI, font_path
+from .confusion import most_confused
+from .kana import KANA, ROMAJI
 
 TRAIN_COLOUR, TEST_COLOUR = "tab:blue", "tab:orange"
+STYLE = {**matplotlib.rcParamsDefault, "text.parse_math": False}  # a folder's name may hold a $
+del STYLE["backend"]  # each figure has its own
 
 
-@cache
+def own_style(function):
+    """Draw a figure in a style of our own, whatever the user's settings are."""
+
+    @functools.wraps(function)
+    def draw(*args, **options):
+        with matplotlib.rc_context(STYLE):
+            figure = function(*args, **options)
+            FigureCanvasAgg(figure)
+            return figure
+
+    return draw
+
+
+@functools.cache
 def kana_font():
-    """The Japanese font, for single texts: matplotlib's own settings stay as they are."""
-    return font_manager.FontProperties(fname=str(font_path()))
+    """The Japanese font of the package matplotlib-fontja, None if it is not installed. Its file is
+    found without importing the package, which would change matplotlib's settings."""
+    found = find_spec("matplotlib_fontja")
+    folder = Path(found.origin).parent if found and found.origin else Path()
+    files = sorted(folder.glob("fonts/*.ttf")) if found else []
+    return font_manager.FontProperties(fname=str(files[0])) if files else None
 
 
 def class_name(index):
-    return f"{KANA[index]} {ROMAJI[index]}"
+    return f"{KANA[index]} {ROMAJI[index]}" if kana_font() else ROMAJI[index]
 
 
+def figures(networks, data):
+    """(file name, figure) for checkpoint.Networks of one kind with their `test`. What shows a
+    single network shows the first."""
+    first = networks[0]
+    epochs = "1 epoch" if first.epoch == 1 else f"{first.epoch} epochs"
+    name = f"Net{first.net.capitalize()}, {first.recipe.name} recipe, {epochs}"
+    one = f"{name}, seed {first.seed}\n{data.title}"
+    every = one if len(networks) == 1 else f"{name}, {len(networks)} networks\n{data.title}"
+    confusion = sum(network.test.confusion for network in networks)
+    yield "confusion.png", confusion_heatmap(confusion, every)
+    if any(network.history for network in networks):
+        yield "learning_curves.png", learning_curves([n.history for n in networks], every)
+    pairs = most_confused(confusion)
+    if pairs:
+        predictions = torch.stack([network.test.predictions for network in networks])  # (S, N)
+        images, labels = data.test_images.cpu(), data.test_labels.cpu()
+        yield "confused_pairs.png", confused_gallery(pairs, images, labels, predictions, every)
+    if first.net == "lin":
+        yield "weights.png", weight_images(first.model, one)
+    if first.net == "conv":
+        yield "filters.png", first_filters(first.model, one)
+
+
+@own_style
 def confusion_heatmap(confusion, title):
-    """The confusion matrix (10, 10), coloured by the share of each target's images."""
+    """The confusion matrix (10, 10): errors coloured by their share of the target's images, what is
+    read right, far beyond that scale, in grey."""
     shares = confusion / confusion.sum(1, keepdim=True).clamp(min=1)
-    wrong = shares.clone()
-    wrong.fill_diagonal_(0)
-    # The diagonal would drown the errors: the colours end at the largest error.
-    top = max(float(wrong.max()), 1e-3)
+    errors = shares.double().fill_diagonal_(float("nan"))
+    top = max(float(errors.nan_to_num().max()), 1e-3)
     figure = Figure(figsize=(7.2, 6.6), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(shares.numpy(), cmap="viridis", vmin=0, vmax=top)
+    colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.88")
+    image = axes.imshow(errors.numpy(), cmap=colours, vmin=0, vmax=top)
     for row in range(10):
         for column in range(10):
-            bright = shares[row, column] > 0.6 * top
+            dark = row != column and errors[row, column] < 0.6 * top
             axes.text(
                 column,
                 row,
                 int(confusion[row, column]),
                 ha="center",
                 va="center",
-                color="black" if bright else "white",
+                color="white" if dark else "black",
                 fontsize=9,
                 fontweight="bold" if row == column else "normal",
             )
@@ -50,11 +100,12 @@ def confusion_heatmap(confusion, title):
     axes.set_xlabel("predicted")
     axes.set_ylabel("target")
     axes.set_title(title, fontsize=10)
-    bar = figure.colorbar(image, extend="max", shrink=0.85)
-    bar.set_label("share of the target's images (diagonal: off the scale)")
+    bar = figure.colorbar(image, shrink=0.85)
+    bar.set_label("errors: share of the target's images (grey: read right)")
     return figure
 
 
+@own_style
 def learning_curves(histories, title):
     """Loss and accuracy by epoch, train and test; one line per network.
 
@@ -82,26 +133,30 @@ def learning_curves(histories, title):
                 )
         axes.set_xlabel("epoch")
         axes.set_ylabel("mean loss (nats)" if what == "loss" else "accuracy (%)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend()
     figure.suptitle(title, fontsize=10)
     return figure
 
 
+@own_style
 def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
-    """One row per pair: a target sample read right, one of the predicted class, misread images.
+    """One row per pair: an image of the target and one of the predicted class that every network
+    reads right, and those of the target that most networks take for the predicted class.
 
-    pairs: as most_confused gives them. images (N, 28, 28), labels (N,), predictions (N,).
+    pairs: as most_confused gives them. images (N, 28, 28), labels (N,), predictions (S, N).
     """
     columns = 2 + n_misread
     blank = torch.full((28, 28), float("nan"))
     shown = []
-    right = labels == predictions
+    right = (predictions == labels).all(0)  # (N,)
     for pair in pairs:
         target = images[right & (labels == pair.target)][:1]
         other = images[right & (labels == pair.predicted)][:1]
-        misread = images[(labels == pair.target) & (predictions == pair.predicted)][:n_misread]
+        votes = ((predictions == pair.predicted) & (labels == pair.target)).sum(0)  # (N,)
+        order = votes.argsort(descending=True, stable=True)[:n_misread]
+        misread = images[order[votes[order] > 0]]
         for part, places in ((target, 1), (other, 1), (misread, n_misread)):
             shown += [*part.float(), *[blank] * (places - len(part))]
     figure = Figure(figsize=(8.5, 0.9 * len(pairs) + 1.2), layout="constrained")
@@ -110,7 +165,7 @@ def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
     axes.set_yticks(
         [30 * row + 14 for row in range(len(pairs))],
         [
-            f"{class_name(pair.target)} → {class_name(pair.predicted)}\n"
+            f"{class_name(pair.target)} \u2192 {class_name(pair.predicted)}\n"
             f"{pair.count} ({pair.share:.1%})"
             for pair in pairs
         ],
@@ -136,6 +191,7 @@ def mosaic(tiles, columns, gap=2):
     return grid.reshape(rows * (height + gap), columns * (width + gap))[:-gap, :-gap]
 
 
+@own_style
 def signed_tiles(tiles, columns, title, names, label, gap, figsize):
     """Tiles (N, height, width) of weights, red above zero and blue below, each with its name."""
     figure = Figure(figsize=figsize, layout="constrained")

@@ -1,15 +1,19 @@
 """How a classifier is trained: as the coursework does, or as well as we know for its form."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
-from .vary import Variation
+from .augment import Augmentation
+
+
+class RecipeError(ValueError):
+    """A recipe holds a value that training cannot use; the message names it."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained. The defaults are the coursework's: SGD with momentum at a constant
-    rate on the images as they are, scaled to [-1, 1]."""
+    rate on the images as they are, scaled to [-1, 1]. Raises RecipeError."""
 
     name: str = "classic"
     epochs: int = 10
@@ -21,16 +25,17 @@ class Recipe:
     weight_decay: float = 0.0  # adamw's is decoupled from the gradient, sgd's a part of it
     warm_up: float | None = None  # one cycle: part of the training in which the rate rises from 0
     label_smoothing: float = 0.0  # probability that the target shares among all characters
-    normalize: bool = False  # batch normalization of the hidden layers, folded into the weights
-    variation: Variation | None = None  # of the images, drawn anew for every epoch
+    batch_norm: bool = False  # of the hidden layers, folded into the weights
+    augmentation: Augmentation | None = None  # of the images, drawn anew for every epoch
     evaluate_every: int = 1  # epochs
 
     def __post_init__(self):
-        if isinstance(self.variation, dict):  # as a checkpoint has it
-            object.__setattr__(self, "variation", Variation(**self.variation))
+        if isinstance(self.augmentation, dict):  # as a checkpoint has it
+            object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
+        check_values(self)
 
     def rate(self, progress):
-        """The learning rate when a part `progress` of all updates is done: constant, or one cycle
+        """The learning rate when a part `progress` of the training is done: constant, or one cycle
         (Smith & Topin 2018): a linear rise from 0 and a cosine back to it."""
         if self.warm_up is None:
             return self.lr
@@ -40,16 +45,47 @@ class Recipe:
         return self.lr * 0.5 * (1 + math.cos(math.pi * fall))
 
 
+WHOLE = {"epochs": math.inf, "batch_size": math.inf, "evaluate_every": math.inf}  # and largest
+WHOLE |= {"cutout": 28, "control_points": 28}
+BELOW_ONE = ("momentum", "warm_up", "label_smoothing")
+
+
+def check_values(recipe):
+    """Raise RecipeError if a field is of another type than its default, or out of range."""
+    fields = asdict(recipe)
+    fields |= fields.pop("augmentation") or {}
+    if recipe.warm_up is None:
+        del fields["warm_up"]
+    words = {"name": ("classic", "tuned"), "optimizer": ("sgd", "adamw")}
+    words |= {"nesterov": (False, True), "batch_norm": (False, True)}
+    for name, value in fields.items():
+        if name in words:
+            good = value in words[name] and isinstance(value, type(words[name][0]))
+            wanted = " or ".join(map(str, words[name]))
+        elif name in WHOLE:
+            least = 0 if name == "cutout" else 1
+            good = type(value) is int and least <= value <= WHOLE[name]
+            wanted = f"a whole number from {least} to {WHOLE[name]}"
+        else:
+            good = type(value) in (int, float) and 0 <= value < 1e300
+            wanted = "a finite number, 0 or more"
+            if name in BELOW_ONE:
+                good, wanted = good and value < 1, wanted + " and below 1"
+        if not good:
+            raise RecipeError(f"{name} must be {wanted}, not {value!r}")
+
+
 CLASSIC = Recipe()
 # Chosen on parts of 7,011 training images after training on the others; results/reference/report.md
 # says what else was tried.
 CYCLE = {"name": "tuned", "optimizer": "adamw", "momentum": 0.9, "warm_up": 0.25}
+SMOOTH_MAP = {"turn": 0.1, "slant": 0.1, "scale": 0.07, "elastic": 0.03, "control_points": 6}
 TUNED = {
     "lin": Recipe(
         epochs=60,
         lr=0.003,
         weight_decay=0.5,
-        variation=Variation(turn=0.1, slant=0.1, scale=0.07, shift=0.04, elastic=0.03),
+        augmentation=Augmentation(shift=0.04, **SMOOTH_MAP),
         evaluate_every=10,
         **CYCLE,
     ),
@@ -59,7 +95,7 @@ TUNED = {
         batch_size=128,
         weight_decay=0.1,
         label_smoothing=0.1,
-        variation=Variation(turn=0.1, slant=0.1, scale=0.07, shift=0.05, elastic=0.03),
+        augmentation=Augmentation(shift=0.05, **SMOOTH_MAP),
         evaluate_every=20,
         **CYCLE,
     ),
@@ -73,8 +109,23 @@ TUNED = {
         weight_decay=0.0005,
         warm_up=0.25,
         label_smoothing=0.1,
-        normalize=True,
-        variation=Variation(elastic=0.08, thickness=0.5, cutout=10),
+        batch_norm=True,
+        augmentation=Augmentation(
+            turn=0.2,
+            slant=0.2,
+            scale=0.15,
+            shift=0.1,
+            elastic=0.08,
+            control_points=6,
+            thickness=0.5,
+            cutout=10,
+        ),
         evaluate_every=20,
     ),
 }
+
+
+def recipe_for(net, name="classic", **changes):
+    """The "classic" or "tuned" recipe of a network, with those of the changes that are not None."""
+    recipe = TUNED[net] if name == "tuned" else CLASSIC
+    return replace(recipe, **{name: v for name, v in changes.items() if v is not None})

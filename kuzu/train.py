@@ -7,23 +7,26 @@ for epoch in train(model, data, CLASSIC, seed=0):
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 
+from .augment import augment
+from .batchnorm import BatchNormalized, sync_eval_model
 from .confusion import confusion_matrix
-from .models import scaled
-from .optimizers import OPTIMIZERS, Optimizer
+from .models import build, scaled
+from .optim import OPTIMIZERS
 from .recipes import CLASSIC
-from .vary import vary
 
 REPORT_EVERY = 100  # batches between two loss lines
-GATHERED = 8  # batches gathered and scaled at once: few calls, and they still fit the cache
+CHUNK_BATCHES = 8  # batches gathered and scaled at once: few calls, and they still fit the cache
+TRAINING = "training."  # before the names of weights that are trained but not evaluated
+MAX_LOSS = 1e6  # nats: a log-probability of -1e6 is no prediction any more
 
 
 class TrainingDiverged(ArithmeticError):
-    """The loss is no longer a number."""
+    """The loss is no longer a number, or beyond MAX_LOSS."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,15 @@ class Evaluation:
 class Epoch:
     """The results after an epoch. `train_loss` and `train_accuracy` are those of each batch when
     its turn came, before its update. `seconds` is training alone, without evaluations, since the
-    last record."""
+    last record. `state` is what training needs to go on, by name: the tensors themselves, which the
+    next epoch changes."""
 
     number: int
     train_loss: float
     train_accuracy: float
     test: Evaluation
     seconds: float
-    optimizer: Optimizer = field(repr=False)
+    state: dict = field(repr=False)
 
 
 def seeded(seed, epoch=0):
@@ -66,83 +70,118 @@ def seeded(seed, epoch=0):
 
     A new one for every epoch, so that a resumed run needs no random state to be kept.
     """
-    return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**64)
 
 
-def train(model, data, recipe=CLASSIC, seed=0, done=0, optimizer_state=None, report=None):
+def train(model, data, recipe=CLASSIC, seed=0, done=0, state=None, report=None, time_limit=None):
     """Train `model` in place; a generator of one Epoch record per epoch, or as often as the recipe
     evaluates.
 
-    data: a Data on the model's device. seed: of the shuffling and the images' variation. done:
-    epochs trained before, with optimizer_state as `epoch.optimizer.state_dict()` gave it: the
-    result is then that of an uninterrupted run. report: called as report(epoch, images seen, loss
-    of the batch) now and then. Raises TrainingDiverged if a loss is infinite or not a number.
+    data: a Data on the model's device. seed: of the shuffling and the images' augmentation. done:
+    epochs trained before, with their last record's `state`: the result is then that of an
+    uninterrupted run. report: called as report(epoch, images seen, loss of the batch) now and then.
+    time_limit: seconds of training, evaluations left out, that take the place of the recipe's
+    epochs. Raises TrainingDiverged.
     """
-    optimizer = OPTIMIZERS[recipe.optimizer](model, recipe)
-    if optimizer_state is not None:
-        optimizer.load_state_dict(optimizer_state)
-    seconds = 0.0
-    for number in range(done + 1, recipe.epochs + 1):
-        start = time.perf_counter()
+    per_epoch = math.ceil(len(data.train_labels) / recipe.batch_size)
+    trained, optimizer = prepare(model, recipe, done * per_epoch)
+    if state is not None:
+        optimizer.load_state_dict(state)
+        if trained is not model:
+            weights = {name: w for name, w in state.items() if name.startswith(TRAINING)}
+            trained.load_state_dict(
+                {name.removeprefix(TRAINING): weights[name] for name in weights}
+            )
+    spent = before = 0.0
+    start = time.perf_counter()
+
+    def progress():
+        """The part of the training that is done; at 1 it ends."""
+        if time_limit is not None:
+            return (spent + time.perf_counter() - start) / time_limit
+        return optimizer.n_updates / (recipe.epochs * per_epoch)
+
+    number, labels = done, data.train_labels
+    finished = time_limit is None and progress() >= 1
+    while not finished:
+        number, start = number + 1, time.perf_counter()
         images = data.train_images
-        if recipe.variation is not None:
-            images = vary(images, recipe.variation, seeded(seed, -number))
-        order = torch.randperm(len(data.train_labels), generator=seeded(seed, number))
-        labels = data.train_labels
-        outputs = run_epoch(images, labels, recipe, optimizer, order, number, report)  # (N, 10)
-        labels = labels[order.to(labels.device)]
-        loss = float(F.nll_loss(outputs, labels))
+        if recipe.augmentation is not None:
+            images = augment(images, recipe.augmentation, seeded(seed, -number))
+        order = torch.randperm(len(labels), generator=seeded(seed, number)).to(labels.device)
+        outputs = run_epoch(
+            trained, optimizer, images, labels, order, recipe, progress, number, report
+        )  # (N, 10)
+        targets = labels[order[: len(outputs)]]
+        loss = float(F.nll_loss(outputs, targets))
         check(loss, number, recipe)
-        if number % recipe.evaluate_every and number < recipe.epochs:
-            seconds += time.perf_counter() - start
+        finished = progress() >= 1
+        if number % recipe.evaluate_every and not finished:
+            spent, start = spent + time.perf_counter() - start, time.perf_counter()
             continue
-        accuracy = float((outputs.argmax(1) == labels).float().mean())
-        optimizer.settle(images)
-        seconds += time.perf_counter() - start
+        accuracy = float((outputs.argmax(1) == targets).float().mean())
+        if trained is not model:
+            sync_eval_model(trained, model, images)
+        spent += time.perf_counter() - start
         test = evaluate(model, data.test_images, data.test_labels)
         check(test.loss, number, recipe)
-        yield Epoch(number, loss, accuracy, test, seconds, optimizer)
-        seconds = 0.0
+        now = training_state(model, trained, optimizer)
+        yield Epoch(number, loss, accuracy, test, spent - before, now)
+        before, start = spent, time.perf_counter()
 
 
-def run_epoch(images, labels, recipe, optimizer, order, number, report=None):
-    """One pass over images (N, 28, 28) and labels (N,) in the given order (N,); returns the
-    log-probabilities (N, 10) as they were when each batch's turn came."""
-    device = images.device
-    order = order.to(device)
-    size = recipe.batch_size
-    per_epoch = math.ceil(len(order) / size)
-    n_updates, total = (number - 1) * per_epoch, recipe.epochs * per_epoch
-    outputs, losses, seen = [], [], 0
+def prepare(model, recipe, n_updates=0):
+    """The network that is trained, `model` itself unless it needs batch normalization, and its
+    optimizer."""
+    trained = BatchNormalized(model) if recipe.batch_norm else model
+    return trained, OPTIMIZERS[recipe.optimizer](trained.named_parameters(), recipe, n_updates)
 
-    def tell():
-        """Report the losses collected, and forget them."""
-        for images_before, loss in losses:
-            check(float(loss), number, recipe)
-            report(number, images_before, float(loss))
-        losses.clear()
 
-    for chunk in order.split(GATHERED * size):
-        x_chunk = scaled(images.index_select(0, chunk))  # (GATHERED * B, 28, 28)
+def training_state(model, trained, optimizer):
+    """What training needs to go on, by name: the moments; the weights that are not `model`'s."""
+    state = optimizer.state_dict()
+    if trained is not model:
+        state |= {TRAINING + name: weight for name, weight in trained.state_dict().items()}
+    return state
+
+
+def run_epoch(trained, optimizer, images, labels, order, recipe, progress, number=1, report=None):
+    """One pass over images (N, 28, 28) and labels (N,) in the given order (N,), or the part of it
+    that brings progress() to 1, a batch at least; returns the log-probabilities (N, 10) as they
+    were when each batch's turn came."""
+    size = min(recipe.batch_size, len(order))
+    outputs, seen = [], 0
+    for chunk in order.split(CHUNK_BATCHES * size):
+        x_chunk = scaled(images.index_select(0, chunk))  # (CHUNK_BATCHES * B, 28, 28)
         y_chunk = labels.index_select(0, chunk)
         for x, y in zip(x_chunk.split(size), y_chunk.split(size), strict=True):
-            optimizer.at(n_updates, n_updates / total)
-            output, loss = optimizer.step(x, y)
-            n_updates += 1
-            outputs.append(output.clone())  # on a GPU its place is used again
+            done = progress()
+            if done >= 1 and outputs:
+                return torch.cat(outputs)
+            output, loss = train_step(trained, optimizer, x, y, recipe, min(done, 1.0))
+            outputs.append(output)
             if report is not None and seen // size % REPORT_EVERY == 0:
-                losses.append((seen, loss.clone()))
-                if device.type == "cpu":  # elsewhere to look at a loss is to wait for it
-                    tell()
+                check(float(loss), number, recipe)
+                report(number, seen, float(loss))
             seen += len(y)
-    tell()
     return torch.cat(outputs)
+
+
+def train_step(trained, optimizer, x, y, recipe, progress):
+    """One update on a batch of scaled images (B, 28, 28) with labels (B,); its log-probabilities
+    (B, 10) and its mean loss as they were before."""
+    output = trained(x)
+    loss = F.nll_loss(output, y)
+    objective, smoothing = loss, recipe.label_smoothing
+    if smoothing:
+        objective = (1 - smoothing) * loss - smoothing * output.mean()
+    optimizer.step(torch.autograd.grad(objective, optimizer.parameters), recipe.rate(progress))
+    return output.detach(), loss.detach()
 
 
 @torch.inference_mode()
 def evaluate(model, images, labels, batch_size=1000):
     """Evaluate on uint8 images (N, 28, 28) and labels (N,) on the model's device."""
-    model.eval()
     outputs = torch.cat([model(scaled(part)) for part in images.split(batch_size)])  # (N, 10)
     predictions = outputs.argmax(1)
     loss = float(F.nll_loss(outputs, labels))
@@ -150,9 +189,26 @@ def evaluate(model, images, labels, batch_size=1000):
 
 
 def check(loss, epoch, recipe):
-    """Raise TrainingDiverged unless the loss is a finite number."""
-    if not math.isfinite(loss):
+    """Raise TrainingDiverged unless the loss is a number that a prediction can have."""
+    if not loss <= MAX_LOSS:
         raise TrainingDiverged(
-            f"The loss became {loss} in epoch {epoch}: the learning rate {recipe.lr:g} is too "
+            f"The loss became {loss:g} in epoch {epoch}: the learning rate {recipe.lr:g} is too "
             "large; try a tenth of it."
         )
+
+
+def at_equal_time(net, n_hidden, recipe, seed, data):
+    """The classic recipe and `recipe` from the same weights, both trained for the seconds that the
+    classic one takes: {name: {"epochs", "seconds", "accuracy"}}; the last epoch may be a part."""
+    found, seconds = {}, None
+    for each in (CLASSIC, replace(recipe, evaluate_every=10**9)):
+        model = build(net, n_hidden, seeded(seed)).to(data.train_images.device)
+        epochs = list(train(model, data, each, seed, time_limit=seconds))
+        seconds = sum(epoch.seconds for epoch in epochs)
+        last = epochs[-1]
+        found[each.name] = {
+            "epochs": last.number,
+            "seconds": seconds,
+            "accuracy": last.test.accuracy,
+        }
+    return found

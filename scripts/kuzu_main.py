@@ -8,13 +8,16 @@ Prints loss lines, the confusion matrix and the test line per epoch, then parame
 character and the most-confused pairs; figures and model.pt go into the run folder.
 """
 
+import os
 import sys
-from pathlib import Path
 
 # This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
+
+# isort: split
 from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
 
@@ -29,28 +32,27 @@ def parse_args(argv=None):
         "--recipe",
         choices=("classic", "tuned"),
         help="classic (the default): SGD, lr 0.01, momentum 0.5, batch 64, 10 epochs, inputs "
-        "scaled to [-1, 1]. tuned: the strongest found for each network: images varied anew every "
-        "epoch, AdamW in one cycle, batch normalization folded into the weights",
+        "scaled to [-1, 1]. tuned: the strongest found for each network: images augmented, one "
+        "cycle of the rate, NetConv with batch normalization that is folded into its weights",
     )
-    group.add_argument("--epochs", type=number(int, 1), help="default: the recipe's (classic: 10)")
-    group.add_argument(
-        "--lr", type=number(float, above=0), help="default: the recipe's (classic: 0.01)"
-    )
-    group.add_argument(
-        "--mom", type=number(float, 0, most=1), help="default: the recipe's momentum (classic: 0.5)"
-    )
-    group.add_argument(
-        "--batch_size", type=number(int, 1), help="default: the recipe's (classic: 64)"
-    )
+    for name, kind, classic in (
+        ("epochs", number(int, 1), 10),
+        ("lr", number(float, above=0), 0.01),
+        ("mom", number(float, 0), 0.5),
+        ("batch_size", number(int, 1), 64),
+    ):
+        help = f"default: the recipe's (classic: {classic})"
+        group.add_argument(f"--{name}", type=kind, help=help)
     group = parser.add_argument_group("data")
     group.add_argument(
         "--dataset",
         choices=("auto", "kmnist", "kana"),
         default="auto",
-        help="auto: what lies in --data_dir, else a download, else the built-in kana set",
+        help="auto: what lies in --data_dir, else a download, else (unless --data_dir is given) "
+        "the built-in kana set",
     )
     group.add_argument(
-        "--data_dir", default="data", help="folder that holds, or will hold, KMNIST/raw"
+        "--data_dir", help="folder that holds KMNIST's files, or will hold them (default: data)"
     )
     group = parser.add_argument_group("saved networks")
     group.add_argument("--checkpoint", metavar="FILE", help="the model.pt of a run folder")
@@ -60,12 +62,8 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if args.eval_only and args.resume:
         parser.error("--eval_only and --resume exclude each other")
-    if (args.eval_only or args.resume) and not args.checkpoint:
-        parser.error(
-            "--eval_only and --resume need --checkpoint FILE, the model.pt of a run folder"
-        )
-    if args.checkpoint and not (args.eval_only or args.resume):
-        parser.error("--checkpoint needs --eval_only or --resume")
+    if bool(args.checkpoint) != (args.eval_only or args.resume):
+        parser.error("--checkpoint FILE goes with --eval_only or --resume, and they with it")
     if args.checkpoint and args.seeds > 1:
         parser.error("--checkpoint holds one network: leave out --seeds")
     return args
@@ -73,169 +71,122 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
-    import torch
-    from kuzu_output import Output
+    from common.processes import Processes, share_out
 
-    from common.processes import Processes
-    from common.run_folder import RunFolder, choose_device, load_checkpoint
+    share_out(args, args.seeds)
+    import torch
+
+    from common.run_folder import RunFolder, choose_device, describe
+    from kuzu import checkpoint, plots, results
     from kuzu.data import load
+    from kuzu.device import check_memory, usable_device
+    from kuzu.recipes import recipe_for
+    from kuzu.train import at_equal_time, evaluate, train
+
+    def say(*lines):
+        if not args.quiet:
+            print(*lines, sep="\n", flush=True)
+
+    def warn(text):
+        if text and processes.first:
+            print(f"kuzu_main.py: warning: {text}", file=sys.stderr)
 
     processes = Processes()
-    device = processes.join(choose_device(args))
-    seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
-    saved = check_checkpoint(load_checkpoint(args.checkpoint), args) if args.checkpoint else None
-    args.net = args.net or (saved["net"] if saved else "full")
-    args.hid = args.hid or (saved["n_hidden"] if saved else 100)
-    if saved:
-        args.seed, seeds = saved["seed"], [saved["seed"]]
-    recipe = choose_recipe(args, saved)
-    if device.type == "cpu" and args.net != "conv":
-        torch.set_num_threads(1)  # the small networks' products are too small to share
-    data = processes.in_turn(lambda: load(args.dataset, args.data_dir))
-    if data.note and processes.first:
-        print(f"kuzu_main.py: warning: {data.note}", file=sys.stderr)
-    if saved and args.resume and saved["data"] != data.title:
-        raise BadInput(
-            f"{args.checkpoint} was trained on the {saved['data']}, not on the {data.title}: "
-            "resume with the same --dataset and --data_dir"
-        )
-    data = data.to(device)
-    kind = "eval" if args.eval_only else recipe.name
-    folder = RunFolder(args, "kuzu", f"{args.net}_{kind}", device, processes)
-    output = Output(args, recipe, data, folder)
-    output.introduce(device)
-    if args.eval_only:
-        evaluate_saved(args, saved, data, device, output)
-    else:
-        train_all(args, seeds, recipe, data, device, output, saved)
-    parts = processes.gather((output.networks, output.checkpoints))
-    if processes.lost:
-        output.interrupted = True
-        output.finish()
-        processes.report_loss(folder)
-    if not processes.first:
-        return processes.leave(folder)
-    output.merge(parts)
-    if recipe.name == "tuned" and not (args.eval_only or output.interrupted):
-        compare_at_equal_time(args, recipe, data, device, output)
-    return output.finish()
-
-
-def choose_recipe(args, saved):
-    """The recipe with what the command line changes; a resumed run keeps what it began with."""
-    from dataclasses import replace
-
-    from kuzu.recipes import CLASSIC, TUNED, Recipe
-
-    recipe = TUNED[args.net] if args.recipe == "tuned" else CLASSIC
+    device = processes.join(choose_device(args, accelerate=True))
     changes = {"epochs": args.epochs, "lr": args.lr, "momentum": args.mom}
     changes["batch_size"] = args.batch_size
-    changes = {name: value for name, value in changes.items() if value is not None}
-    if args.resume:
-        recipe = Recipe(**saved["recipe"])
-        if args.recipe not in (None, recipe.name):
-            raise BadInput(
-                f"{args.checkpoint} was trained by the {recipe.name} recipe, not by the "
-                f"{args.recipe} one: leave --recipe out to resume"
-            )
-        for name, value in changes.items():
-            if name != "epochs" and value != getattr(recipe, name):
-                raise BadInput(
-                    f"{args.checkpoint} was trained with {name} {getattr(recipe, name)}, not "
-                    f"{value}: leave the option out to resume"
-                )
-        recipe = replace(recipe, epochs=args.epochs or recipe.epochs)
-        if saved["epoch"] >= recipe.epochs:
-            raise BadInput(
-                f"{args.checkpoint} has been trained for {saved['epoch']} epochs already: resume "
-                f"with --epochs above {saved['epoch']}"
-            )
-        return recipe
-    return replace(recipe, **changes)
+    saved = None
+    if args.checkpoint:
+        saved = checkpoint.load(args.checkpoint)
+        given = changes | {"net": args.net, "n_hidden": args.hid, "recipe": args.recipe}
+        given["seed"] = args.seed or None
+        checkpoint.check_options(saved, given, args.resume)
+        args.net, args.hid, args.seed = saved.net, saved.n_hidden, saved.seed
+        recipe = saved.recipe
+    else:
+        args.net, args.hid = args.net or "full", args.hid or 100
+        recipe = recipe_for(args.net, args.recipe or "classic", **changes)
+    check_memory(args.net, args.hid, batch_size=1)
+    seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
+    data = processes.in_turn(lambda: load(args.dataset, args.data_dir, warn))
+    warn(data.note)
+    if args.resume and saved.data != data.title:
+        raise BadInput(
+            f"{args.checkpoint} was trained on the {saved.data}, not on the {data.title}: "
+            "resume with the same --dataset and --data_dir"
+        )
+    check_memory(args.net, args.hid, min(recipe.batch_size, len(data.train_labels)))
+    fall_back = args.device == "auto"
+    device, trouble = usable_device(device, fall_back, args.net, args.hid, recipe, data)
+    warn(trouble)
+    if device.type == "cpu" and args.net != "conv":
+        torch.set_num_threads(1)  # the small networks' products are too small to share
+    data = data.to(device)
+    kind = "eval" if args.eval_only else recipe.name
+    folder = RunFolder(args, "kuzu", f"{args.net}_{kind}", device, processes, data=data.title)
+    say(*results.introduction(args.net, recipe, data, describe(device)))
 
+    def report(epoch, seen, loss):
+        say(results.loss_line(epoch, seen, len(data.train_labels), loss))
 
-def check_checkpoint(saved, args):
-    """`saved` if it is a network of this script and the one the command line names."""
-    wanted = {"net", "n_hidden", "seed", "epoch", "data", "recipe", "model", "optimizer", "history"}
-    if not isinstance(saved, dict) or not wanted <= saved.keys():
-        raise BadInput(f"{args.checkpoint} is not a checkpoint of kuzu_main.py")
-    for option, key in (("net", "net"), ("hid", "n_hidden")):
-        given = getattr(args, option)
-        if (
-            given is not None
-            and given != saved[key]
-            and not (option == "hid" and args.net != "full")
-        ):
-            raise BadInput(
-                f"{args.checkpoint} holds a network with --{option} {saved[key]}, not "
-                f"--{option} {given}"
-            )
-    if args.seed not in (0, saved["seed"]):
-        raise BadInput(f"{args.checkpoint} was trained with --seed {saved['seed']}")
-    return saved
-
-
-def evaluate_saved(args, saved, data, device, output):
-    from kuzu.models import build
-    from kuzu.train import evaluate
-
-    model = build(args.net, args.hid).to(device)
-    model.load_state_dict(saved["model"])
-    test = evaluate(model, data.test_images, data.test_labels)
-    output.tested(test)
-    output.trained(args.seed, model, test, saved["history"])
-
-
-def compare_at_equal_time(args, recipe, data, device, output):
-    """Both recipes from the first network's start, in the time that the classic one takes."""
-    from dataclasses import replace
-
-    from kuzu.models import build
-    from kuzu.recipes import CLASSIC
-    from kuzu.train import seeded, train
-
-    def trained(recipe):
-        model = build(args.net, args.hid, seeded(args.seed)).to(device)
-        *_, last = records = list(train(model, data, recipe, args.seed))
-        seconds = sum(record.seconds for record in records)
-        return {"epochs": last.number, "seconds": seconds, "accuracy": last.test.accuracy}
-
-    _, _, _, history = output.networks[0]
-    epoch_seconds = sum(row["seconds"] for row in history) / history[-1]["epoch"]
-    try:
-        classic = trained(CLASSIC)
-        n_epochs = max(1, min(recipe.epochs, round(classic["seconds"] / epoch_seconds)))
-        tuned = trained(replace(recipe, epochs=n_epochs, evaluate_every=n_epochs))
-    except KeyboardInterrupt:
-        output.interrupted = True
-        return
-    output.equal_time = {"classic": classic, "tuned": tuned}
-
-
-def train_all(args, seeds, recipe, data, device, output, saved=None):
-    """Train one network per seed, one after another. Ctrl-C keeps what has been trained."""
-    from kuzu.models import build
-    from kuzu.train import seeded, train
-
-    for seed in seeds:
-        model = build(args.net, args.hid, seeded(seed)).to(device)
-        done, optimizer_state, history = 0, None, []
-        if saved:
-            model.load_state_dict(saved["model"])
-            done, optimizer_state = saved["epoch"], saved["optimizer"]
-            history = list(saved["history"])
-            output.begin(seed, history)
-        epochs = train(model, data, recipe, seed, done, optimizer_state, output.batch)
-        last = None
-        try:
-            for last in epochs:
-                output.epoch(seed, model, last, history)
-        except KeyboardInterrupt:
-            output.interrupted = True
-        if last is not None:
-            output.trained(seed, model, last.test, history)
-        if output.interrupted:
+    def save(network):
+        if args.eval_only:
             return
+        name = "model.pt" if args.seeds == 1 else f"model_s{network.seed}.pt"
+        folder.save_model(network.content(), name)
+        folder.rows = [row for row in folder.rows if row["seed"] != network.seed]
+        folder.rows += [{"seed": network.seed, **row} for row in network.history]
+        folder.flush()
+
+    networks, interrupted, equal_time = [], False, None
+    try:
+        for seed in seeds:
+            network = saved or checkpoint.new(args.net, args.hid, seed, data.title, recipe)
+            networks.append(network)
+            model = network.model.to(device)
+            if args.eval_only:
+                network.test = evaluate(model, data.test_images, data.test_labels)
+                say(*results.evaluation_lines(network.test))
+                break
+            for epoch in train(model, data, recipe, seed, network.epoch, network.state, report):
+                network.record(epoch)
+                save(network)
+                say(*results.evaluation_lines(epoch.test))
+    except KeyboardInterrupt:
+        interrupted = True
+    for network in networks:
+        network.rewind()
+    networks = [network for network in networks if network.test]
+    parts = processes.gather((networks, interrupted))
+    if parts:
+        networks = [network for part, _ in parts for network in part]
+        interrupted = any(early for _, early in parts)
+    elif not processes.lost:
+        return processes.leave(folder)
+    interrupted = interrupted or processes.lost
+    for network in networks:
+        save(network)
+    if not networks:
+        print(f"Interrupted before the first epoch ended.\nRun folder: {folder}")
+        return 130
+    if recipe.name == "tuned" and not (args.eval_only or interrupted):
+        try:
+            equal_time = at_equal_time(args.net, args.hid, recipe, args.seed, data)
+        except KeyboardInterrupt:
+            interrupted = True
+    summary = results.summary(networks, data, interrupted, equal_time)
+    folder.save_json("summary.json", summary)
+    for name, figure in plots.figures(networks, data):
+        folder.save_figure(figure, name)
+    if args.quiet and len(networks) == 1:
+        print(*results.evaluation_lines(networks[0].test), sep="\n")
+    print(*results.result_lines(summary), sep="\n")
+    if interrupted:
+        print("Interrupted: the figures are those of what was trained.")
+    print(f"Run folder: {folder}")
+    if processes.lost:
+        processes.report_loss(folder)
+    return 130 if interrupted else 0
 
 
 if __name__ == "__main__":

@@ -11,17 +11,22 @@ the figures the report shows are copied to results/reference/<part>/<experiment>
 README's tables are written from these files alone.
 """
 
+import os
 import sys
+
+# This checkout's packages, from any folder and whatever else is installed.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
+
+# isort: split
 import time
 from pathlib import Path
 
-# This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from common.options import Parser, run
-from reporting.measured import ROOT, Measured, replace_between_markers
 
+ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "results" / "reference"
 PART_NAMES = ("kuzu", "tuned", "xor", "anbn", "beyond", "speed")
 
@@ -31,7 +36,7 @@ def parse_args(argv=None):
     parser.add_argument("--only", choices=PART_NAMES, help="measure this part alone")
     parser.add_argument("--quick", action="store_true", help="fewer networks, results/quick")
     parser.add_argument(
-        "--data_dir", default="data", help="real characters for Part 1, if they lie there"
+        "--data_dir", metavar="DIR", help="real characters for Part 1 (default: see kuzu_main.py)"
     )
     parser.add_argument("--out", metavar="DIR", help="where to write (default: results/reference)")
     parser.add_argument("--text_only", action="store_true", help="measure nothing, write the text")
@@ -42,39 +47,35 @@ def main(argv=None):
     args = parse_args(argv)
     from importlib import import_module
 
+    from common.run_folder import check_writable, write_whole
+    from reporting.measured import Measured, replace_between_markers
+
     sections = {part: import_module(f"reporting.{part}") for part in PART_NAMES}
-    out = Path(args.out or (ROOT / "results" / "quick" if args.quick else REFERENCE))
+    out = Path(args.out or (ROOT / "results" / "quick" if args.quick else REFERENCE)).expanduser()
+    check_writable(out / "report.md")
     start = time.perf_counter()
     # Half an hour is not enough for everything, a quick look is not a benchmark.
     left_out = ("tuned", "beyond", "speed") if args.quick else ("tuned", "beyond")
     everything = [part for part in PART_NAMES if part not in left_out]
     for part in [args.only] if args.only else everything:
         if not args.text_only:
-            measured = Measured(out, part, args.quick)
-            sections[part].measure(measured, args.data_dir)
-    text = ["# Report\n\n" + INTRODUCTION]
+            sections[part].measure(Measured(out, part, args.quick), args.data_dir)
+    texts = [(Path(__file__).parent / "reporting" / "report.md").read_text(encoding="utf-8")]
     fragments = {}
     for part, section in sections.items():
         measured = Measured(out, part, args.quick)
-        if not measured.folder.exists():
-            continue
-        text.append(section.text(measured))
-        fragments[part] = section.readme(measured)
-    (out / "report.md").write_text("\n".join(text).rstrip() + "\n")
+        if measured.folder.exists():
+            texts.append(section.text(measured))
+            if hasattr(section, "readme"):
+                fragments[part] = section.readme(measured)
+    write_whole(out / "report.md", "\n".join(texts).rstrip() + "\n")
     if out.resolve() == REFERENCE:
         readme = ROOT / "README.md"
-        content = readme.read_text()
+        content = readme.read_text(encoding="utf-8")
         for part, fragment in fragments.items():
             content = replace_between_markers(content, part, fragment)
-        readme.write_text(content)
+        write_whole(readme, content)
     print(f"{out / 'report.md'} written after {time.perf_counter() - start:.0f} s")
-
-
-INTRODUCTION = """Written by `python scripts/report.py` from the files beside it; every figure was
-measured by the command named with it. "Source" is the coursework report these experiments come
-from. Success rates carry 95 % Wilson intervals. Times are wall-clock seconds of the whole command,
-start-up and figures included, with another experiment of Part 2 or 3 running beside it.
-"""
 
 
 if __name__ == "__main__":

@@ -1,108 +1,102 @@
-"""Trace and draw a trained recurrent network, and say how it does what it does.
+"""Say how good a recurrent network is and how it does what it does; trace it and draw it.
 
     python scripts/seq_plot.py --lang anbncn --model lstm     # the newest such run under results/
     python scripts/seq_plot.py --run results/seq/anbn_srn2__s0__20260101-120000
     python scripts/seq_plot.py --checkpoint net/anbn_srn2_50.pth
+    python scripts/seq_plot.py --run net --lang reber --epoch 50       # coursework checkpoints
 
 Reads fresh strings and saves, in a run folder of its own, the trajectories in hidden space, the
 units, gates and predictions over time, the machine the network implements, and trace.csv.
 """
 
-import json
+import os
 import sys
-from pathlib import Path
 
 # This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from seq_analysis import analyse
-from sequences import (
-    add_network_options,
-    build_language,
-    full_name,
-    in_words,
-    judge,
-    newest_checkpoint,
-    one_thread,
-    save_trace,
-    trace_of,
-    unpack,
-)
+import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
 
+# isort: split
+import json
+from pathlib import Path
+
+from common import say
+from common.network_options import add_network_options, given, held_out
 from common.options import BadInput, Parser, add_flag, number, run
+
+KEYS = {  # options and their entries in a run's summary.json
+    "lang": "language",
+    "embed": "embedded",
+    "length": "length",
+    "model": "model",
+    "hid": "hidden",
+}
 
 
 def parse_args(argv=None):
     parser = Parser(description=__doc__)
     add_network_options(parser)
     group = parser.add_argument_group("which network")
-    group.add_argument("--run", metavar="DIR", help="a run folder of seq_train.py")
-    group.add_argument(
-        "--checkpoint",
-        metavar="FILE",
-        help="a checkpoint of ours, or the state dict of a single SRN or LSTM; its language is in "
-        "its name, {lang}_{model}{hid}_{epoch}.pth, or given with --lang",
-    )
-    group.add_argument(
-        "--epoch",
-        type=number(float, above=0),
-        help="the checkpoint after so many thousand sequences (default: the last)",
-    )
-    group.add_argument(
-        "--network", type=number(int, 1), help="its number in the run (default: the best)"
-    )
+    help = "a run folder of seq_train.py, or any folder of checkpoints"
+    group.add_argument("--run", metavar="DIR", help=help)
+    help = """a checkpoint of ours, or the state dict of a single SRN or LSTM; its language is in
+        its name, {lang}_{model}{hid}_{epoch}.pth, or given with --lang"""
+    group.add_argument("--checkpoint", metavar="FILE", help=help)
+    help = "the checkpoint nearest to so many thousand sequences (default: the last)"
+    group.add_argument("--epoch", type=number(float, 0), help=help)
+    help = "its number in the run (default: the best)"
+    group.add_argument("--network", type=number(int, 1), help=help)
     group = parser.add_argument_group("output")
     group.add_argument("--num_plot", type=number(int, 1), default=10, help="strings traced")
-    group.add_argument("--seed", type=number(int, 0), default=0, help="seed of the strings")
+    kind, help = number(int, 0, most=2**63 - 1), "seed of the strings"
+    group.add_argument("--seed", type=kind, default=0, help=help)
+    help = "runs are looked for in here, and a folder for the figures is made"
     group.add_argument(
-        "--out",
-        "--out_path",
-        dest="out",
-        metavar="DIR",
-        default="results",
-        help="runs are looked for in here, and a folder for the figures is made",
+        "--out", "--out_path", dest="out", metavar="DIR", default="results", help=help
     )
     add_flag(group, "--quiet", "do not print the traced strings")
     return parser.parse_args(argv)
 
 
 def find_checkpoint(args):
-    """The file that the options name. Raises BadInput if there is none."""
-    if args.run and args.checkpoint:
-        raise BadInput("give --run or --checkpoint, not both")
+    """(file, notes) that the options name. Raises BadInput or CheckpointError if there is none."""
+    from anbn.checkpoint import Hints, newest
+
     if args.checkpoint:
+        if args.run:
+            raise BadInput("give --run or --checkpoint, not both")
         if args.epoch is not None:
             raise BadInput("--epoch chooses a checkpoint of a run, --checkpoint is one already")
-        return Path(args.checkpoint)
+        return Path(args.checkpoint), []
     folder = Path(args.run) if args.run else newest_run(args)
     if not folder.is_dir():
         raise BadInput(f"there is no run folder {folder}")
-    return newest_checkpoint(folder, args.epoch)
+    return newest(folder, args.epoch, Hints(**given(args)))
 
 
 def newest_run(args):
-    """The newest run of seq_train.py under --out that agrees with the options given."""
+    """The newest run of seq_train.py under --out that agrees with the options given; or --out
+    itself, if checkpoints lie in it."""
+    from anbn.catalogue import named
+
     if args.lang:
-        build_language(args.lang, args.embed, args.length)  # a name that is none is told at once
+        named(args.lang, args.embed, args.length)  # a name that is none is told at once
+    wanted = given(args)
+    if args.lang and args.embed is None:
+        wanted["embed"] = False
     runs = [path.parent for path in Path(args.out).glob("seq/*/summary.json")]
-    for folder in sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True):
+    for folder in sorted(runs, key=lambda path: path.name.split("__")[-1], reverse=True):
         try:
             summary = json.loads((folder / "summary.json").read_text())
-            found = {
-                "lang": summary["language"],
-                "model": summary["model"],
-                "hid": summary["hidden"],
-                "length": summary["length"],
-                "embed": summary["embedded"],
-            }
-        except (ValueError, KeyError, OSError):
+            found = {name: summary[key] for name, key in KEYS.items()}
+            if "networks" in summary and wanted.items() <= found.items():
+                return folder
+        except (ValueError, KeyError, TypeError, OSError):
             continue
-        given = {"lang": args.lang, "model": args.model, "hid": args.hid, "length": args.length}
-        given["embed"] = args.embed or (False if args.lang else None)
-        wanted = {name: value for name, value in given.items() if value is not None}
-        if summary.get("networks") and all(found[name] == wanted[name] for name in wanted):
-            return folder
+    if any(Path(args.out).glob("*.pth")):
+        return Path(args.out)
     raise BadInput(
         f"no finished run under {args.out} is what you ask for; train one with seq_train.py, or "
         "give --run, --checkpoint or --out"
@@ -111,44 +105,53 @@ def newest_run(args):
 
 def main(argv=None):
     args = parse_args(argv)
-    path = find_checkpoint(args)
 
     import torch
 
+    from anbn.analysis.summary import analyse
+    from anbn.checkpoint import load
+    from anbn.evaluate import evaluate
+    from anbn.plots import traces
+    from anbn.results import verdict
+    from anbn.trace import rows, trace
     from common.run_folder import RunFolder
 
-    one_thread()
-    networks = unpack(path, args)
-    model, language = networks.model, networks.language
-    if args.network is not None and args.network > model.n_networks:
-        raise BadInput(f"{path} holds {model.n_networks} networks, there is no {args.network}")
-    name = f"plot_{full_name(language, model.kind, model.n_hidden)}"
-    folder = RunFolder(args, "seq", name, torch.device("cpu"))
+    torch.set_num_threads(1)  # a time step is so small that threads wait longer than they work
+    path, notes = find_checkpoint(args)
+    networks = load(path, **given(args))
+    language, count = networks.language, networks.model.n_networks
+    if args.network is not None and args.network > count:
+        raise BadInput(f"{path} holds {count} networks, there is no {args.network}")
+    for note in notes + networks.notes:
+        say(f"warning: {note}")
+    best = networks.best if args.network is None else args.network - 1
+    if best is None:
+        best = evaluate(networks.model, language, held_out(args.seed)).best
+    one = networks.select(slice(best, best + 1))
+    what = one.title + (f", network {best + 1} of {count}" if count > 1 else "")
+    after = f"{path.name} after {one.sequences / 1000:g} thousand sequences"
+    title = f"{what}\n{after}"
+    folder = RunFolder(args, "seq", f"plot_{one.folder_name}", torch.device("cpu"))
     with torch.no_grad():
-        found = judge(networks, args.seed)
-        network = found.best if args.network is None else args.network - 1
-        traced = trace_of(networks, network, args.num_plot, args.seed)
-        if not args.quiet:
-            for b in range(len(traced.hidden)):
-                print("\n".join(traced.lines(b)) + "\n")
-        save_trace(folder, networks, network, traced)
-        lines, content = analyse(networks, network, traced, found, folder)
-    of = f", network {network + 1} of {model.n_networks}" if model.n_networks > 1 else ""
-    print(f"{in_words(language, model)}{of}, from {path}")
-    print("\n".join(lines))
-    content = {
-        "plot_of": str(path),
-        "what": in_words(language, model),
-        "network": network + 1,
-        "solved": found.solved[network],
-        "first_failing_n": None
-        if found.first_failing_n is None
-        else found.first_failing_n[network],
-        "excess_cross_entropy": found.excess_cross_entropy[network],
-        **content,
-    }
-    folder.save_json("summary.json", content)
-    print(f"Run folder: {folder}")
+        evaluation = evaluate(one.model, language, held_out(args.seed))
+        strings = language.fresh(args.num_plot, held_out(args.seed, 1))
+        traced = trace(one.model, 0, language, strings)
+        found, verdict_lines = verdict(one, evaluation)
+        analysis = analyse(one.model, language, traced, evaluation, title)
+        figures = traces.figures(traced, title, one.model) | analysis.figures
+    folder.save_csv("trace.csv", rows(traced))
+    for name, figure in figures.items():
+        folder.save_figure(figure, name)
+    for name, text in analysis.files.items():
+        folder.save_text(name, text)
+    about = {"plot_of": str(path), "what": what} | found | {"network": best + 1}
+    about["trace"] = traced.lines(0)
+    folder.save_json("summary.json", about | analysis.content)
+    lines = [f"{what}, from {path} after {one.sequences / 1000:g} thousand sequences"]
+    lines += [*verdict_lines, ""]
+    if not args.quiet:
+        lines += sum(([*traced.lines(b), ""] for b in range(len(traced.hidden))), [])
+    print("\n".join([*lines, *analysis.lines, f"Run folder: {folder}"]))
 
 
 if __name__ == "__main__":

@@ -4,38 +4,31 @@
     python scripts/seq_train.py --lang reber --embed --model lstm --hid 4
     python scripts/seq_train.py --lang anb2nc3n --set_weights        # no training: counts exactly
 
-At the end every network is judged on held-out strings: solved or not, and for a counting language
-the first n it fails at. The best one is traced and drawn. Exit status 1 if none is solved.
+At the end every network is evaluated on held-out strings: solved or not, and for a counting
+language the first n it fails at. The best one is traced and drawn. Exit status 1 if none is solved.
 """
 
+import os
 import sys
-import time
-from dataclasses import asdict, fields
-from pathlib import Path
 
 # This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from seq_rates import rates_by_success, rates_lines
-from seq_results import result_lines, summary, title
-from sequences import (
-    Networks,
+import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
+
+# isort: split
+import time
+
+from common.network_options import (
     add_network_options,
-    build_language,
-    default_hidden,
-    full_name,
-    judge,
-    merged,
-    newest_checkpoint,
-    one_thread,
-    pack,
-    save_trace,
-    trace_of,
-    unpack,
-    unpacked,
+    add_training_options,
+    hand_set,
+    held_out,
+    planned,
+    refuse_unused,
+    resumed,
 )
-
 from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
 CHECKPOINT_EVERY = 10_000  # training sequences per network
@@ -46,232 +39,119 @@ N_TRACED = 10  # strings of the best network that are traced and drawn
 def parse_args(argv=None):
     parser = Parser(description=__doc__)
     add_network_options(parser)
-    group = parser.add_argument_group("training (the defaults depend on language and network)")
-    group.add_argument(
-        "--recipe",
-        choices=("usual", "far"),
-        help="far: an LSTM is trained, longer, to count far beyond --length (default: usual)",
-    )
-    group.add_argument("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
-    group.add_argument("--lr", type=number(float, above=0, most=1e6), help="learning rate")
-    group.add_argument("--mom", type=number(float, 0, most=1), help="momentum of sgd")
-    group.add_argument("--init", type=number(float, above=0), help="spread of initial weights")
-    group.add_argument("--batch_size", type=number(int, 1), help="sequences per update")
-    group.add_argument(
-        "--epoch",
-        type=number(float, above=0),
-        help="length of training, in thousands of sequences per network",
-    )
-    group.add_argument(
-        "--n_most",
-        type=number(int, 1),
-        default=1000,
-        help="the first failing n is looked for up to here",
-    )
+    group = add_training_options(parser)
+    help = "the first failing n is looked for up to here"
+    group.add_argument("--n_most", type=number(int, 1, most=10**6), default=1000, help=help)
     add_flag(group, "--rates", "SRNs of two letters: contraction times expansion of every network")
     add_flag(group, "--set_weights", "no training: weights set by hand that count exactly (lstm)")
-    group.add_argument(
-        "--resume",
-        metavar="RUN",
-        help="go on with the networks of a run folder or a checkpoint, up to --epoch",
-    )
-    add_shared(parser, seeds=8, seeds_help="networks trained side by side, with consecutive seeds")
-    return parser.parse_args(argv)
-
-
-def new_networks(args, seeds, device):
-    """Untrained Networks, one per seed, or the hand-set one."""
-    from anbn.handset import handset
-    from anbn.recipes import RECIPES, with_options
-    from anbn.train import build
-
-    language = build_language(args.lang or "anbn", args.embed, args.length)
-    if args.set_weights:
-        if args.model == "srn":
-            raise BadInput("the hand-set weights are those of an LSTM; use --model lstm")
-        model = handset(language, n_hidden=args.hid).to(device)
-        return Networks(model, language, best=0, seeds=[args.seed], hand_set=True)
-    kind = args.model or "srn"
-    n_hidden = args.hid or default_hidden(language, kind)
-    recipe = with_options(
-        RECIPES[args.recipe or "usual"](language, kind, n_hidden),
-        optimizer=args.optim,
-        learning_rate=args.lr,
-        momentum=args.mom,
-        init=args.init,
-        batch_size=args.batch_size,
-        n_sequences=None if args.epoch is None else round(1000 * args.epoch),
-    )
-    model = build(language, kind, n_hidden, seeds, recipe, device=device)
-    return Networks(model, language, seeds=seeds, recipe=asdict(recipe))
-
-
-def resumed_networks(args, device):
-    """The Networks of --resume, ready to be trained further."""
-    from anbn.recipes import Recipe
-
-    path = Path(args.resume)
-    for name in ("recipe", "optim", "lr", "mom", "init", "batch_size"):
-        if getattr(args, name) is not None:
-            raise BadInput(f"a run that is resumed keeps its own recipe: --{name} cannot be given")
-    networks = unpack(newest_checkpoint(path) if path.is_dir() else path, args)
-    if networks.recipe is None:
-        raise BadInput(f"{path} does not say how it was trained; only our own runs can be resumed")
-    if networks.recipe.keys() != {setting.name for setting in fields(Recipe)}:
-        raise BadInput(
-            f"{path} was trained by another version of these scripts, whose recipes had other "
-            "settings: train anew"
-        )
-    if args.epoch is not None:
-        networks.recipe["n_sequences"] = round(1000 * args.epoch)
-    total = networks.recipe["n_sequences"]
-    if total - networks.sequences < networks.recipe["batch_size"]:
-        raise BadInput(
-            f"{path} has already been trained on {networks.sequences:,} sequences per network; "
-            "give a longer --epoch (in thousands)"
-        )
-    networks.model.to(device)
-    return networks
+    help = "go on with the networks of a run folder or a checkpoint, up to --epoch"
+    group.add_argument("--resume", metavar="RUN", help=help)
+    help = "networks trained side by side, with consecutive seeds (default: 8)"
+    add_shared(parser, seeds=None, seeds_help=help)
+    args = parser.parse_args(argv)
+    refuse_unused(args)
+    args.seeds = args.seeds or (1 if args.set_weights else 8)
+    return args
 
 
 def train_networks(networks, folder, args):
-    """Train to the end of the recipe, printing a trace and saving checkpoints on the way.
+    """Train to the end of the recipe, printing sample traces and saving checkpoints on the way.
 
-    Returns the history, a list of (sequences, [loss per network], [share of held-out streams right
-    per network]), the checkpoints, a list of
-    (content, sequences), and whether it has come to the end. If not, the networks of the last
-    report are kept, from which --resume goes on exactly.
+    Returns (Networks, {name: checkpoint}, finished). Networks that have not finished are those of
+    the last report, from which --resume goes on exactly.
     """
-    from anbn.evaluate import loss_floor
-    from anbn.recipes import Recipe
-    from anbn.train import train
+    from anbn.networks import trained
+    from anbn.packing import pack
+    from anbn.results import report_lines
     from common.run_folder import progress
 
-    recipe = Recipe(**networks.recipe)
-    total, floor = recipe.n_sequences, loss_floor(networks.language)
+    total, printed = networks.recipe["n_sequences"], networks.sequences
     print_every = max(1000, total // N_REPORTS)
-    printed = saved = networks.sequences
-    history, checkpoints, kept = [], [], pack(networks)
-    bar = progress(quiet=args.quiet, total=total, initial=networks.sequences, unit="seq")
+    checkpoints, kept = {}, networks.select(slice(None))
+    bar = progress(quiet=args.quiet, total=total, initial=printed, unit="seq")
+
+    def checkpoint(sequences):
+        name = kept.file_name(sequences)
+        checkpoints[name] = pack(kept)
+        folder.save_model(checkpoints[name], name)
+
     try:
-        for record in train(
-            networks.model,
-            networks.language,
-            recipe,
-            networks.seeds,
-            done=networks.sequences,
-            optimizer_state=networks.optimizer,
-        ):
-            networks.sequences = record.sequences
-            networks.optimizer = record.optimizer_state()
-            kept = pack(networks)
-            loss = record.loss.tolist()
-            right = record.streams_right.tolist()
-            history.append((record.sequences, loss, right))
-            entropy = record.cross_entropy.tolist()
-            for s, seed in enumerate(networks.seeds):
-                figures = {"loss": loss[s], "cross_entropy": entropy[s], "streams_right": right[s]}
-                folder.log(sequences=record.sequences, network=s + 1, seed=seed, **figures)
-            bar.update(record.sequences - bar.n)
-            if not args.quiet and record.sequences >= min(total, printed + print_every):
-                printed = record.sequences
+        for now in trained(networks):
+            before, kept = kept.sequences, now
+            bar.update(now.sequences - before)
+            if not args.quiet and now.sequences >= min(total, printed + print_every):
+                printed = now.sequences
                 bar.clear()
-                print_report(networks, loss, floor, args.seed)
-            if record.sequences // CHECKPOINT_EVERY > saved // CHECKPOINT_EVERY:
-                saved = record.sequences
-                checkpoints.append((kept, saved // CHECKPOINT_EVERY * CHECKPOINT_EVERY))
-                save_checkpoint(folder, *checkpoints[-1])
+                print("\n".join(report_lines(now, held_out(args.seed + printed, 1))), flush=True)
+            tens = now.sequences // CHECKPOINT_EVERY
+            if tens > before // CHECKPOINT_EVERY and now.sequences < total:
+                checkpoint(tens * CHECKPOINT_EVERY)
+        checkpoint(total)  # its name is that of --epoch, whole updates or not
     except KeyboardInterrupt:
-        folder.save_model(kept)
-        return history, checkpoints, False
+        folder.save_model(pack(kept))
+        folder.save_csv("metrics.csv", kept.metrics())
+        return kept, checkpoints, False
     finally:
         bar.close()
-        if history:
-            folder.flush()
-    checkpoints.append((kept, total))  # its name is that of --epoch, whole updates or not
-    save_checkpoint(folder, kept, total)
-    return history, checkpoints, True
+    return kept, checkpoints, True
 
 
-def merge(parts, folder):
-    """Networks and history of all processes, in the order of the seeds; the folder's checkpoints
-    and metrics are written anew with all networks."""
-    networks, history, checkpoints, rows = zip(*parts, strict=True)
-    for same in zip(*checkpoints, strict=True):
-        save_checkpoint(folder, merged([content for content, _ in same]), same[0][1])
-    folder.rows = sorted((row for part in rows for row in part), key=lambda row: row["sequences"])
-    for network, row in enumerate(folder.rows):
-        row["network"] = network % sum(len(part["seeds"]) for part in networks) + 1
-    folder.flush()
-    together = [
-        (same[0][0], *(sum((part[k] for part in same), []) for k in (1, 2)))
-        for same in zip(*history, strict=True)
-    ]
-    return unpacked(merged(networks)), together
-
-
-def print_report(networks, loss, floor, seed):
-    """A sample trace of the network with the least loss, in the coursework's format."""
-    best = min(range(len(loss)), key=loss.__getitem__)
-    print("\n".join(trace_of(networks, best, 5, seed + networks.sequences).lines(0)))
-    print(f"epoch: {networks.sequences}")
-    least = f"; network {best + 1}, the best of {len(loss)}" if len(loss) > 1 else ""
-    print(f" loss: {loss[best]:.4f}   (a perfect predictor: {floor:.4f}{least})\n", flush=True)
-
-
-def save_checkpoint(folder, content, sequences):
-    """Write {lang}_{model}{hid}_{thousands of sequences}.pth."""
-    n_hidden = content["parameters"]["U"].shape[1]
-    name = f"{content['language']['name']}_{content['kind']}{n_hidden}_{sequences / 1000:g}.pth"
-    folder.save_model(content, name)
-
-
-def save_results(networks, found, history, content, folder, seed):
-    """Write the final networks, the best one's trace, the figures and summary.json."""
-    from anbn.plots.training import learning, reach
+def save_results(networks, evaluation, content, traced, folder):
+    """Write the networks, what was found, the best network's trace, and the figures."""
+    from anbn.packing import pack
+    from anbn.plots import traces, training
+    from anbn.trace import rows
 
     folder.save_model(pack(networks))
     folder.save_json("summary.json", content)
-    save_trace(folder, networks, found.best, trace_of(networks, found.best, N_TRACED, seed))
-    name = title(networks)
-    if history:
-        sequences, loss, _ = zip(*history, strict=True)
-        figure = learning(sequences, loss, found.solved, content["loss_floor"], name)
-        folder.save_figure(figure, "learning.png")
-    if found.first_failing_n is not None and len(found.solved) > 1:
-        figure = reach(found.first_failing_n, found.n_most, networks.language.length, name)
-        folder.save_figure(figure, "reach.png")
+    folder.save_csv("metrics.csv", networks.metrics())
+    folder.save_csv("trace.csv", rows(traced))
+    best = networks.select(slice(evaluation.best, evaluation.best + 1))
+    figures = traces.figures(traced, best.title, best.model)
+    figures |= training.figures(networks, evaluation, content["true_distribution_loss"])
+    for name, figure in figures.items():
+        folder.save_figure(figure, name)
 
 
 def main(argv=None):
     args = parse_args(argv)
-    if args.set_weights and args.resume:
-        raise BadInput("hand-set weights are not trained: use --set_weights or --resume")
 
     import torch
 
-    from common.processes import Processes
+    from anbn import results
+    from anbn.analysis.rates import rates_by_success, rates_lines
+    from anbn.compiled import code_in_use
+    from anbn.evaluate import evaluate
+    from anbn.networks import untrained
+    from anbn.packing import merged, unpack
+    from anbn.trace import trace
+    from anbn.train import GROUP_SIZE
+    from common.processes import Processes, share_out
     from common.run_folder import RunFolder, choose_device
 
-    one_thread()
+    torch.set_num_threads(1)  # a time step is so small that threads wait longer than they work
+    if args.set_weights or args.resume:
+        networks = hand_set(args) if args.set_weights else resumed(args)
+        n_networks = networks.model.n_networks
+    else:
+        plan, n_networks = planned(args), args.seeds
+    share_out(args, n_networks, GROUP_SIZE)
     processes = Processes()
-    if processes.count > 1 and (args.set_weights or args.resume):
-        raise BadInput("--set_weights and --resume are for one process: start it without torchrun")
     device = processes.join(choose_device(args))
-    seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
-    networks = resumed_networks(args, device) if args.resume else new_networks(args, seeds, device)
-    if args.rates and (networks.model.kind != "srn" or networks.model.n_symbols != 2):
+    part = processes.share(range(n_networks), GROUP_SIZE)
+    if args.set_weights or args.resume:
+        networks = networks.select(slice(part.start, part.stop))
+    else:
+        networks = untrained(*plan[:3], [args.seed + s for s in part], plan[3])
+    if args.rates and (networks.model.kind != "srn" or len(networks.language.multiples) != 2):
         raise BadInput("--rates are those of an SRN on a language of two letters, such as anbn")
-    name = full_name(networks.language, networks.model.kind, networks.model.n_hidden)
-    name += "_handset" * networks.hand_set
-    folder = RunFolder(args, "seq", name, device, processes)
-    history, seconds = [], 0.0
+    networks.model.to(device)
+    code = code_in_use(networks.model)
+    folder = RunFolder(args, "seq", networks.folder_name, device, processes, code=code)
+    start = time.perf_counter()
     if not networks.hand_set:
-        start = time.perf_counter()
-        history, checkpoints, finished = train_networks(networks, folder, args)
-        parts = None
-        if finished:
-            parts = processes.gather((pack(networks), history, checkpoints, folder.rows))
+        networks, checkpoints, finished = train_networks(networks, folder, args)
+        parts = processes.gather(checkpoints) if finished else None
         if processes.lost:
             processes.report_loss(folder)
         if not finished:
@@ -283,21 +163,27 @@ def main(argv=None):
         if not processes.first:
             return processes.leave(folder)
         if len(parts) > 1:
-            networks, history = merge(parts, folder)
-        seconds = time.perf_counter() - start
+            whole = {name: merged([part[name] for part in parts]) for name in checkpoints}
+            for name, content in whole.items():
+                folder.save_model(content, name)
+            networks = unpack(content)
+    seconds = time.perf_counter() - start
     with torch.no_grad():
-        found = judge(networks, args.seed, args.n_most)
-        content = summary(networks, found, history, seconds)
+        generator = held_out(args.seed)
+        evaluation = evaluate(networks.model, networks.language, generator, n_most=args.n_most)
+        networks.best = evaluation.best
+        content = results.summary(networks, evaluation, networks.history, seconds) | {"code": code}
+        lines = results.result_lines(content)
         if args.rates:
-            content["rates"] = rates_by_success(networks, found)
-        save_results(networks, found, history, content, folder, args.seed)
-        if not args.quiet:
-            print("\n".join(trace_of(networks, found.best, 5, args.seed).lines(0)) + "\n")
-    print("\n".join(result_lines(content)))
-    if args.rates:
-        print("\n".join(rates_lines(content["rates"], networks.language.multiples[1])))
-    print(f"Run folder: {folder}")
-    return 0 if found.solved.any() else 1
+            content["rates"] = rates_by_success(networks, evaluation)
+            lines += rates_lines(content["rates"], networks.language.multiples[1])
+        strings = networks.language.fresh(N_TRACED, held_out(args.seed, 1))
+        traced = trace(networks.model, evaluation.best, networks.language, strings)
+        save_results(networks, evaluation, content, traced, folder)
+    if not args.quiet:
+        lines[:0] = [*traced.lines(0), ""]
+    print("\n".join([*lines, f"Computed with {code}", f"Run folder: {folder}"]))
+    return 0 if evaluation.solved.any() else 1
 
 
 if __name__ == "__main__":

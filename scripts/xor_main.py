@@ -3,130 +3,158 @@
     python scripts/xor_main.py                          # 4 sigmoid units, trained: seconds
     python scripts/xor_main.py --act step --hid 4       # weights set by hand, every number shown
     python scripts/xor_main.py --hid 4 --seeds 1000     # how many of 1,000 starts solve it
+    python scripts/xor_main.py --set_weights --epoch 4100   # trained on from hand-set weights
 
 Prints the weights, each unit's dividing line as an equation and the activations at every point;
 the run folder holds pictures of every unit, the network's diagram and the training. Exit status 1:
 trained, but some points are still on the wrong side.
 """
 
+import os
 import sys
-from pathlib import Path
 
 # This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from common.options import BadInput, Parser, add_flag, add_shared, number, run
+import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
 
-SIZES = {"xor": 2, "check": 3}
+# isort: split
+from common.options import Parser, add_flag, add_shared, number, run
+from xor.recipes import Recipe
+from xor.tasks import SIZES
+
+TRAINING = (  # option, field of the Recipe, type, help
+    ("--init", "init", number(float, above=0), "slope across a unit's dividing line at the start"),
+    ("--lr", "learning_rate", number(float, above=0, most=1e30), "learning rate"),
+    ("--decay", "decay", number(float, 0, most=1e30), "weight decay of the hidden units"),
+    ("--epoch", "epochs", number(int, 1, most=10**9), "most epochs of a start"),
+    ("--hold", "hold", number(int, 1, most=10**9), "epochs at 100 %% before stopping"),
+    ("--restarts", "restarts", number(int, 0, most=10**6), "new draws of a stuck network, at most"),
+)
 
 
 def parse_args(argv=None):
+    """The options; `args.recipe` holds the fields of the Recipe that were given."""
     parser = Parser(description=__doc__)
     group = parser.add_argument_group("task and network")
-    group.add_argument(
-        "--task",
-        choices=tuple(SIZES),
-        default="check",
-        help="check: the points {0,1,2} x {0,1,2}, target (x+y) mod 2; xor: {0,1} x {0,1}",
-    )
-    group.add_argument(
-        "--size", type=number(int, 2, most=100), help="points per side (default: the task's)"
-    )
-    group.add_argument(
-        "--act", choices=("sig", "step"), default="sig", help="activation of all units"
-    )
-    group.add_argument(
-        "--hid", type=number(int, 1), help="hidden units (default: 4, or 2(size-1) if that is more)"
-    )
-    add_flag(group, "--set_weights", "set the weights by hand (always so for step)")
-    group.add_argument(
-        "--scale",
-        type=number(float, above=0),
-        help="factor of hand-set weights for sigmoid units (default: 10)",
-    )
+    text = "check: the points {0,1,2} x {0,1,2}, target (x+y) mod 2; xor: {0,1} x {0,1}"
+    group.add_argument("--task", choices=tuple(SIZES), default="check", help=text)
+    text = "points per side (default: 3 for check, 2 for xor)"
+    group.add_argument("--size", type=number(int, 2, most=100), help=text)
+    text = "activation of all units; step units have no gradient, their weights are set by hand"
+    group.add_argument("--act", choices=("sig", "step"), default="sig", help=text)
+    text = "hidden units (default: 4, or 2(size-1) if that is more)"
+    group.add_argument("--hid", type=number(int, 1), help=text)
+    text = "set the weights by hand, and train them only if some point is wrong, or if --epoch is "
+    add_flag(group, "--set_weights", text + "given: to that epoch, by --lr, --decay, --hold")
+    text = "factor of hand-set weights for sigmoid units (default: 10)"
+    group.add_argument("--scale", type=number(float, above=0), help=text)
     group = parser.add_argument_group("training (full batch, Adam, cosine schedule)")
-    group.add_argument(
-        "--init",
-        type=number(float, above=0),
-        default=3.0,
-        help="slope across a hidden unit's dividing line at the start",
-    )
-    group.add_argument("--lr", type=number(float, above=0), default=0.2, help="learning rate")
-    group.add_argument(
-        "--decay", type=number(float, 0), default=3e-4, help="weight decay of the hidden units"
-    )
-    group.add_argument("--epoch", type=number(int, 1), default=4_000, help="most epochs of a start")
-    group.add_argument(
-        "--hold", type=number(int, 1), default=2_000, help="epochs at 100 %% before stopping"
-    )
-    group.add_argument(
-        "--restarts",
-        type=number(int, 0),
-        default=0,
-        help="draw a network that is stuck after --epoch epochs anew, at most this often",
-    )
+    for name, field, kind, text in TRAINING:
+        text += f" (default: {getattr(Recipe, field):g})"
+        group.add_argument(name, dest=field, metavar=name[2:].upper(), type=kind, help=text)
     add_shared(parser, seeds_help="train this many networks at once, with consecutive seeds")
     args = parser.parse_args(argv)
     args.size = args.size or SIZES[args.task]
     args.hid = args.hid or max(4, 2 * (args.size - 1))
+    given = {field: name for name, field, *_ in TRAINING if getattr(args, field) is not None}
+    args.recipe = {field: getattr(args, field) for field in given}
+    if args.act == "step" and given:
+        parser.error(f"step units have no gradient to train by: leave out {[*given.values()][0]}")
     args.set_weights = args.set_weights or args.act == "step"
-    if args.act == "step" and args.scale is not None:
-        parser.error("--scale is for sigmoid units; step units need no scale")
-    if not args.set_weights and args.scale is not None:
-        parser.error("--scale is for hand-set weights: add --set_weights")
+    if args.scale is not None and (args.act == "step" or not args.set_weights):
+        parser.error("--scale is for hand-set weights of sigmoid units: --act sig --set_weights")
     args.scale = args.scale or (10.0 if args.act == "sig" else 1.0)
-    if args.set_weights and args.seeds > 1:
+    if not args.set_weights:
+        return args
+    if args.seeds > 1:
         parser.error("hand-set weights are one network: leave out --seeds")
-    if args.set_weights and args.restarts:
-        parser.error("hand-set weights are not drawn, so --restarts has nothing to draw anew")
+    for field in ("init", "restarts"):
+        if field in given:
+            parser.error(f"hand-set weights are not drawn at random: leave out {given[field]}")
+    if given and "epochs" not in given:
+        parser.error(f"{[*given.values()][0]} is for training: add --epoch, or leave it out")
     return args
 
 
 def main(argv=None):
     args = parse_args(argv)
     import torch
-    from xor_output import Output
 
-    from common.processes import Processes
+    from common.processes import Processes, share_out
     from common.run_folder import RunFolder, choose_device
-    from xor.explain import score
+    from xor import checkpoint, results, train
+    from xor.history import History, progress_line
     from xor.model import hand_set, random_networks
     from xor.tasks import grid
-    from xor.train import Recipe, train
 
+    share_out(args, args.seeds, train.GROUP_SIZE)
     processes = Processes()
     device = processes.join(choose_device(args))
-    if device.type == "cpu":
-        torch.set_num_threads(1)  # the tensors are too small to share
+    torch.set_num_threads(1)  # the tensors are too small to share
+    train.check_memory(args.seeds, args.hid, args.size)
     inputs, targets = grid(args.size, device)
-    seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
+    recipe = Recipe(**args.recipe)
+    seeds = processes.share(list(range(args.seed, args.seed + args.seeds)), train.GROUP_SIZE)
     if args.set_weights:
+        recipe = Recipe(**{"hold": recipe.epochs, **args.recipe})  # to the end, unless --hold
         model = hand_set(args.size, args.hid, args.act, args.scale).to(device)
-        name = f"{args.act}{args.hid}_by_hand"
     else:
-        model = random_networks(seeds, args.hid, args.size, args.init).to(device)
-        name = f"{args.act}{args.hid}"
-    recipe = Recipe(args.epoch, args.hold, args.lr, args.init, args.decay, args.restarts)
-    task = {2: "xor", 3: "check"}.get(args.size, f"grid{args.size}")
-    folder = RunFolder(args, "xor", f"{task}_{name}", device, processes)
-    output = Output(args, folder, inputs, targets, seeds, recipe)
-    if args.set_weights and bool((score(model, inputs, targets)[1] == 100).all()):
-        return output.finish(model)  # nothing left to train
+        model = random_networks(seeds, args.hid, args.size, recipe.init).to(device)
+    history = History(model, inputs, targets, seeds)
+    trained = not args.set_weights or "epochs" in args.recipe or not history.last.solved.all()
+    task = {size: name for name, size in SIZES.items()}.get(args.size, f"grid{args.size}")
+    name = f"{task}_{args.act}{args.hid}" + "_by_hand" * args.set_weights
+    folder = RunFolder(args, "xor", name, device, processes)
+    interrupted = False
     try:
-        for record in train(model, inputs, targets, recipe, seeds):
-            output.epoch(record)
+        for record in train.train(model, inputs, targets, recipe, seeds) if trained else ():
+            if history.add(record) and not args.quiet:
+                print(progress_line(record), flush=True)
     except KeyboardInterrupt:
-        if output.last is None:
-            raise BadInput("interrupted before the first report: nothing was trained") from None
-        output.interrupted = True
-    parts = processes.gather((model.cpu(), output.history))
+        interrupted = True
+    if history.close(interrupted) and not args.quiet:
+        print(progress_line(history.last))
+    if processes.count > 1:
+        folder.save_model(checkpoint.content(history, 0))  # for good if the first process fails
+    parts = processes.gather((history, interrupted))
     if processes.lost:
-        output.finish(model)
         processes.report_loss(folder)
     if not processes.first:
         return processes.leave(folder)
-    return output.finish(output.merge(parts))
+    histories, interrupts = zip(*parts, strict=True)
+    history.merge(histories)
+    summary = results.summary(history, recipe if trained else None, args.set_weights)
+    save(folder, history, summary)
+    print("\n".join([*results.result_lines(summary), f"Run folder: {folder}"]))
+    return 130 if any(interrupts) else 0 if history.last.solved.any() else 1
+
+
+def save(folder, history, summary):
+    """Everything a run leaves, the networks first."""
+    from xor import checkpoint, plots
+
+    shown = summary["shown"]
+    network, points = history.model.network(shown), (history.inputs, history.targets)
+    folder.save_model(checkpoint.content(history, shown))
+    folder.save_json("summary.json", summary)
+    folder.save_csv("activations.csv", summary["activations"])
+    if history.reports:
+        folder.save_csv("metrics.csv", list(history.rows()))
+    many = len(history.seeds) > 1
+    title = summary["title"] + f"; seed {summary['seed']}" * many
+    folder.save_figure(plots.hidden_units(network, *points, title), "hidden.png")
+    folder.save_figure(plots.output_region(network, *points, title), "output.png")
+    folder.save_figure(plots.diagram(network, title), "network.png")
+    if history.last.epoch:
+        epochs = summary["first_right"], summary["stays_right_from"]
+        folder.save_figure(plots.learning(*history.curves(), shown, *epochs, title), "learning.png")
+    if many and summary["solved"]:
+        last = history.last.of(history.last.solved)
+        epochs = last.first_right, last.stays_right_from
+        figure = plots.epochs_to_solve(*epochs, len(history.seeds), summary["title"])
+        folder.save_figure(figure, "epochs_to_solve.png")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tests compute on one thread: several wait for each other wherever something else runs."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 class Commands:
     """Runs the scripts of this checkout, each in a process of its own, on one thread."""
 
@@ -20,7 +28,8 @@ class Commands:
         script, *words = line.split()
         torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
         launcher = [*torchrun, str(processes)] if processes > 1 else []
-        command = [sys.executable, *launcher, str(ROOT / "scripts" / script), *words]
+        file = ROOT / ("tests" if script == "toy.py" else "scripts") / script
+        command = [sys.executable, *launcher, str(file), *words]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **(env or {})}
         # A process started in the background may inherit that SIGINT is ignored.
         reset = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
@@ -60,6 +69,12 @@ class Commands:
         return self.finish(process, **{"status": 130, **options})
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "commands" in item.fixturenames:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def commands():
     return Commands()
@@ -67,15 +82,22 @@ def commands():
 
 @pytest.fixture
 def within(capsys, monkeypatch):
-    """Run a script in this process: within(module, *words) -> CompletedProcess. For commands whose
-    imports would take longer than their work."""
+    """Run a script in this process, and no other: within(module, *words) -> CompletedProcess. For
+    commands whose imports would take longer than their work."""
+    import common.processes
     from common.options import run
 
     def call(script, *words):
-        line = [f"{script.__name__}.py", *map(str, words)]
+        line = [script.__file__, *map(str, words)]
         monkeypatch.setattr(sys, "argv", line)
-        with pytest.raises(SystemExit) as caught:
-            run(script.main)
+        monkeypatch.setattr(common.processes, "usable_cores", lambda: 1)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with pytest.raises(SystemExit) as caught:
+                run(script.main)
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         shown = capsys.readouterr()
         return subprocess.CompletedProcess(line, caught.value.code, shown.out, shown.err)
 

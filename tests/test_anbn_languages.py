@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 import pytest
 import torch
 
+from anbn.catalogue import named
 from anbn.counting import CountingLanguage
 from anbn.languages import STRINGS_PER_STREAM, Language, LanguageError
 from anbn.reber import ReberLanguage
@@ -302,9 +303,59 @@ def test_the_general_language_agrees_with_the_counting_one(name):
 
 
 def test_what_is_read_in_training_does_not_limit_what_is_legal():
-    language = Written(CountingLanguage.named("anbn", 2))
-    stream = language.strings(torch.tensor([5]))
-    assert stream.text("AB", 0) == "AAAAABBBBBA"
-    assert (
-        stream.legal[0, :5].all() and stream.deterministic[0].tolist() == [False] * 5 + [True] * 5
+    """Far beyond it the general language agrees with the counting one, too."""
+    counting = CountingLanguage.named("anb2n", 2)
+    language = Written(counting)
+    n = torch.tensor([5, 1, 40, 120])
+    stream, expected = language.strings(n), counting.strings(n)
+    assert stream.text("AB", 0) == "AAAAABBBBBBBBBBA"
+    assert torch.equal(stream.symbols, expected.symbols)
+    for field in ("legal", "deterministic"):
+        mine, other = getattr(stream, field), getattr(expected, field)
+        assert torch.equal(mine[stream.valid], other[stream.valid])
+
+
+class Prefixes(Language):
+    """n: A, then n mod 3 letters B, then C.  1: A B C  2: A B B C  3: A C, and so on again."""
+
+    name, symbols = "prefixes", "ABC"
+
+    def word(self, n):
+        return "A" + n % 3 * "B" + "C"
+
+
+def test_strings_that_are_alike_for_a_while_and_equal_ones():
+    language = Prefixes(4)  # ABC, ABBC, AC, ABC
+    stream = language.streams(torch.tensor([[2, 3]]))
+    assert stream.text("ABC", 0) == "ABBCACA"
+    legal = [{"ABC"[k] for k in row.nonzero()[:, 0].tolist()} for row in stream.legal[0]]
+    assert legal == [{"B", "C"}, {"B", "C"}, {"C"}, {"A"}, {"B", "C"}, {"A"}]
+    after_a, after_b = stream.probability[0, :2].tolist()
+    assert after_a == pytest.approx([0, 3 / 4, 1 / 4]) and after_b == pytest.approx(
+        [0, 1 / 3, 2 / 3]
     )
+    surprise = 4 * (3 / 4 * math.log(4 / 3) + math.log(4) / 4) + 3 * (
+        math.log(3) / 3 + 2 / 3 * math.log(3 / 2)
+    )
+    assert language.entropy_rate == pytest.approx(surprise / (3 + 4 + 2 + 3))
+    assert language.legal_next("ABBCACA") == ["BC", "BC", "C", "A", "BC", "A"]
+
+
+def test_languages_by_name():
+    assert named("anb2n").multiples == (1, 2) and named("anb2n").length == 4
+    assert named("anbn").length == 8 and named("anbn", length=3).length == 3
+    plain, embedded = named("reber"), named("reber", embed=True, length=12)
+    assert (plain.embed, plain.length, embedded.embed, embedded.length) == (False, 4, True, 12)
+    assert (plain.title, embedded.title) == ("reber", "embedded reber")
+    assert (plain.file_name, embedded.file_name) == ("reber", "reber_embedded")
+    hidden = {"anbn": (2, 3), "anb2nc3n": (4, 3), "anbncndn": (4, 3), "reber": (2, 3)}
+    for name, (srn, lstm) in hidden.items():
+        language = named(name)
+        assert (language.default_hidden("srn"), language.default_hidden("lstm")) == (srn, lstm)
+    assert embedded.default_hidden("lstm") == 4
+    with pytest.raises(LanguageError, match="only reber can be embedded"):
+        named("anbn", embed=True)
+    with pytest.raises(LanguageError, match="at least 1"):
+        Language(0)
+    with pytest.raises(LanguageError, match="not numbered"):
+        plain.word(1)

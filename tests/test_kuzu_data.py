@@ -1,15 +1,17 @@
-"""Reading IDX files, good and bad; the built-in set."""
+"""Which images are loaded, what they are called, and what takes their place."""
 
 import gzip
 import struct
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from kuzu import data as kuzu_data
+from kuzu import download
 from kuzu.data import DataError, load, load_kana, load_kmnist
-from kuzu.kana import draw_kana
 
 SUBSET = Path(__file__).parent.parent.parent / "shared" / "kmnist-7k"
 NAMES = {
@@ -33,172 +35,109 @@ def write(raw, data):
         (raw / name).write_bytes(idx(getattr(data, field)))
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A data_dir with 40 training and 20 test images, plain; returns (raw folder, Data)."""
-    raw = tmp_path / "KMNIST" / "raw"
-    raw.mkdir(parents=True)
-    drawn = load_kana(40, 20, seed=9)
-    write(raw, drawn)
-    return raw, drawn
+def write_gzip(raw, data):
+    for field, name in NAMES.items():
+        (raw / f"{name}.gz").write_bytes(gzip.compress(idx(getattr(data, field))))
+
+
+def write_dotted(raw, data):
+    for field, name in NAMES.items():
+        (raw / name.replace("-idx", ".idx")).write_bytes(idx(getattr(data, field)))
+
+
+def write_npz(raw, data):
+    for field in NAMES:
+        part, kind = field.split("_")
+        array = getattr(data, field).to(torch.uint8).numpy()
+        kind = "imgs" if kind == "images" else kind
+        np.savez_compressed(raw / f"kmnist-{part}-{kind}.npz", array)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return load_kana(40, 20, seed=9)
 
 
 @pytest.fixture
 def no_server(monkeypatch):
-    monkeypatch.setattr(kuzu_data, "server_answers", lambda: False)
+    monkeypatch.setattr(download, "server_answers", lambda: False)
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_reads_what_was_written(folder, packed):
-    raw, drawn = folder
-    if packed:
-        for name in NAMES.values():
-            (raw / f"{name}.gz").write_bytes(gzip.compress((raw / name).read_bytes()))
-            (raw / name).unlink()
-    before = sorted(path.name for path in raw.iterdir())
-    data = load("auto", raw.parent.parent)
-    for field in NAMES:
-        assert torch.equal(getattr(data, field), getattr(drawn, field))
-    assert data.title == "KMNIST subset (40 train / 20 test)"
-    assert sorted(path.name for path in raw.iterdir()) == before
+@pytest.mark.parametrize("form", [write, write_gzip, write_dotted, write_npz])
+@pytest.mark.parametrize("place", ["", "KMNIST/raw", "KMNIST", "raw"])
+def test_every_form_in_every_place(tmp_path, drawn, form, place, no_server):
+    (tmp_path / "mine" / place).mkdir(parents=True)
+    form(tmp_path / "mine" / place, drawn)
+    before = sorted(tmp_path.rglob("*"))
+    for dataset in ("auto", "kmnist"):
+        data = load(dataset, tmp_path / "mine")
+        assert data.title == "images in mine (40 train / 20 test)"
+        for field in NAMES:
+            assert torch.equal(getattr(data, field), getattr(drawn, field))
+            assert getattr(data, field).dtype == getattr(drawn, field).dtype
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_only_the_official_counts_are_named_kmnist(folder, monkeypatch):
-    monkeypatch.setattr(kuzu_data, "KMNIST_COUNTS", (40, 20))
-    assert load_kmnist(folder[0].parent.parent).title == "KMNIST (40 train / 20 test)"
+def test_a_whole_folder_is_preferred_to_a_part(tmp_path, drawn, no_server):
+    (tmp_path / "raw").mkdir()
+    write(tmp_path / "raw", drawn)
+    (tmp_path / NAMES["test_labels"]).write_bytes(b"")
+    assert torch.equal(load_kmnist(tmp_path).test_images, drawn.test_images)
 
 
-def cut(content):
-    return content[:-1]
-
-
-def spoil_magic(content):
-    return b"\x89PNG" + content[4:]
-
-
-@pytest.mark.parametrize("field", ["train_images", "test_labels"])
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (cut, "truncated"),
-        (lambda content: content[:6], "not an IDX file"),
-        (lambda content: b"", "empty"),
-        (spoil_magic, "not an IDX file"),
-        (lambda content: content + b"\0", "longer"),
-    ],
-)
-def test_bad_files_are_named(folder, field, spoil, message):
-    path = folder[0] / NAMES[field]
-    path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(DataError, match=message) as caught:
-        load("auto", folder[0].parent.parent)
-    assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"x" * 5000)[:-9]])
-def test_bad_gzip_files_are_named(folder, content):
-    path = folder[0] / NAMES["train_labels"]
-    path.unlink()
-    packed = path.with_name(path.name + ".gz")
-    packed.write_bytes(content)
-    with pytest.raises(DataError, match="train-labels-idx1-ubyte.gz is"):
-        load("auto", folder[0].parent.parent)
-
-
-def test_labels_where_images_should_be(folder):
-    raw, _ = folder
-    (raw / NAMES["test_images"]).write_bytes((raw / NAMES["test_labels"]).read_bytes())
-    with pytest.raises(DataError, match="t10k-images-idx3-ubyte is not an IDX file of images"):
-        load_kmnist(raw.parent.parent)
-
-
-def test_images_of_another_size(folder):
-    (folder[0] / NAMES["test_images"]).write_bytes(idx(torch.zeros(20, 32, 32)))
-    with pytest.raises(DataError, match="32 x 32"):
-        load_kmnist(folder[0].parent.parent)
-
-
-def test_counts_that_differ(folder):
-    (folder[0] / NAMES["train_labels"]).write_bytes(idx(torch.zeros(39)))
+def test_files_that_do_not_belong_together(tmp_path, drawn):
+    write(tmp_path, drawn)
+    (tmp_path / NAMES["train_labels"]).write_bytes(idx(torch.zeros(39)))
     with pytest.raises(DataError, match="40 images .* 39 labels"):
-        load_kmnist(folder[0].parent.parent)
-
-
-def test_a_label_above_nine(folder):
-    (folder[0] / NAMES["train_labels"]).write_bytes(idx(torch.full((40,), 10)))
+        load_kmnist(tmp_path)
+    (tmp_path / NAMES["train_labels"]).write_bytes(idx(torch.full((40,), 10)))
     with pytest.raises(DataError, match="label 10"):
-        load_kmnist(folder[0].parent.parent)
+        load_kmnist(tmp_path)
 
 
-def test_one_file_missing_is_named(folder, no_server):
-    (folder[0] / NAMES["test_labels"]).unlink()
+def test_one_file_missing_is_named(tmp_path, drawn, no_server):
+    write(tmp_path, drawn)
+    (tmp_path / NAMES["test_labels"]).unlink()
     with pytest.raises(DataError, match="t10k-labels-idx1-ubyte.gz is missing"):
-        load("auto", folder[0].parent.parent)
+        load("auto", tmp_path)
 
 
-def test_without_network_auto_falls_back_and_kmnist_does_not(tmp_path, no_server, monkeypatch):
-    monkeypatch.setattr(kuzu_data, "load_kana", lambda: load_kana(20, 10))
-    data = load("auto", tmp_path / "none")
-    assert "cannot be reached" in data.note
-    assert data.title == "built-in kana set (20 train / 10 test)"
-    with pytest.raises(DataError, match="cannot be reached"):
-        load("kmnist", tmp_path / "none")
-    assert not (tmp_path / "none").exists()
+def test_only_the_official_files_are_named_kmnist(tmp_path, monkeypatch):
+    """With small counts and checksums in the place of the official ones."""
+    official = replace(load_kana(200, 60, seed=3), train_labels=torch.arange(200) % 10)
+    tensors = [getattr(official, field) for field in NAMES]
+    start = kuzu_data.checksum(*(tensor[:30] for tensor in tensors))
+    monkeypatch.setattr(kuzu_data, "KMNIST_COUNTS", (200, 60))
+    monkeypatch.setattr(kuzu_data, "START", 30)
+    monkeypatch.setattr(kuzu_data, "START_SHA256", start)
+    monkeypatch.setattr(kuzu_data, "TEST_SHA256", kuzu_data.checksum(*tensors[2:]))
+    monkeypatch.setattr(kuzu_data, "N_PER_CLASS", 20)
 
+    def name(form=write, n_train=200, **changed):
+        folder = tmp_path / str(len(list(tmp_path.iterdir()))) / "KMNIST"
+        folder.mkdir(parents=True)
+        fields = {field: getattr(official, field).clone() for field in NAMES}
+        for field in ("train_images", "train_labels"):
+            fields[field] = fields[field][:n_train]
+        for field, place in changed.items():
+            fields[field][place] = 9 - fields[field][place]
+        form(folder, kuzu_data.Data("", **fields))
+        return load_kmnist(folder).title
 
-def test_a_failed_download_leaves_nothing(tmp_path, monkeypatch):
-    import torchvision.datasets
-
-    def broken(root, download):
-        (Path(root) / "KMNIST" / "raw").mkdir(parents=True)
-        (Path(root) / "KMNIST" / "raw" / "half").write_bytes(b"half")
-        raise RuntimeError("File not found or corrupted.")
-
-    monkeypatch.setattr(kuzu_data, "server_answers", lambda: True)
-    monkeypatch.setattr(torchvision.datasets, "KMNIST", broken)
-    with pytest.raises(DataError, match="failed"):
-        load("kmnist", tmp_path / "new")
-    assert list((tmp_path / "new").iterdir()) == []
-
-
-def test_a_download_is_read(folder, tmp_path, monkeypatch):
-    import torchvision.datasets
-
-    def served(root, download):
-        (folder[0].parent).rename(Path(root) / "KMNIST")
-
-    monkeypatch.setattr(kuzu_data, "server_answers", lambda: True)
-    monkeypatch.setattr(torchvision.datasets, "KMNIST", served)
-    data = load("auto", tmp_path / "new")
-    assert torch.equal(data.train_images, folder[1].train_images)
-
-
-def test_built_in_set_is_deterministic_and_balanced():
-    images, labels = draw_kana(205, seed=4)
-    again, labels_again = draw_kana(205, seed=4)
-    assert images.dtype == torch.uint8 and images.shape == (205, 28, 28)
-    assert torch.equal(images, again) and torch.equal(labels, labels_again)
-    assert not torch.equal(images, draw_kana(205, seed=5)[0])
-    counts = torch.bincount(labels, minlength=10)
-    assert counts.min() >= 20 and counts.max() <= 21
-
-
-def test_built_in_training_and_test_images_are_different_drawings():
-    drawn = load_kana(200, 200)
-    seen = {image.numpy().tobytes() for image in drawn.train_images}
-    assert len(seen) == 200
-    assert not seen & {image.numpy().tobytes() for image in drawn.test_images}
-
-
-def test_every_character_can_be_told_from_its_drawings():
-    """The mean drawing of a class resembles the class's own images most, for most classes."""
-    images, labels = draw_kana(4000, seed=1)
-    flat = images.flatten(1).double()
-    flat = flat - flat.mean(0)
-    means = torch.stack([flat[:2000][labels[:2000] == index].mean(0) for index in range(10)])
-    nearest = torch.cdist(flat[2000:], means).argmin(1)
-    right = (nearest == labels[2000:]).double().mean()
-    assert 0.25 < right < 0.9  # chance is 0.1
+    assert name() == "KMNIST (200 train / 60 test)"
+    assert name(write_npz) == "KMNIST (200 train / 60 test)"
+    assert name(n_train=150) == "KMNIST subset (150 train / 60 test)"
+    foreign = "images in KMNIST (200 train / 60 test)"
+    assert name(train_images=(0, 14, 14)) == foreign
+    assert name(train_labels=150) == foreign  # no longer as many of each class
+    assert name(test_images=(59, 14, 14)) == foreign
+    assert name(n_train=20) == "images in KMNIST (20 train / 60 test)"
+    assert name(write_gzip) == foreign  # not the official gzip files
+    sums = [
+        kuzu_data.md5_of(next(tmp_path.rglob(f"{name}.gz"))) for name in list(NAMES.values())[:2]
+    ]
+    monkeypatch.setattr(kuzu_data, "GZIP_MD5", tuple(sums))
+    assert name(write_gzip) == "KMNIST (200 train / 60 test)"
 
 
 @pytest.mark.skipif(not SUBSET.exists(), reason="the KMNIST subset is not here")
@@ -206,3 +145,33 @@ def test_the_real_subset():
     data = load("kmnist", SUBSET)
     assert data.title == "KMNIST subset (7,011 train / 10,000 test)"
     assert torch.bincount(data.test_labels).tolist() == [1000] * 10
+
+
+def test_a_folder_of_any_name_can_be_shown(tmp_path, drawn):
+    folder = tmp_path / "a\nb \udcff"
+    folder.mkdir()
+    write(folder, drawn)
+    load_kmnist(folder).title.encode()
+    assert "\n" not in load_kmnist(folder).title
+
+
+def test_without_network_kana_is_drawn_only_where_nothing_was_asked_for(
+    tmp_path, no_server, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kuzu_data, "load_kana", lambda: load_kana(20, 10))
+    data = load("auto")
+    assert "cannot be reached" in data.note
+    assert data.title == "built-in kana set (20 train / 10 test)"
+    for asked_for in (("kmnist",), ("kmnist", "none"), ("auto", "none"), ("auto", "data")):
+        with pytest.raises(DataError, match="cannot be reached.*Looked for train-images") as caught:
+            load(*asked_for)
+        folder = asked_for[1] if len(asked_for) > 1 else "data"
+        assert str(Path(folder, "KMNIST", "raw")) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_home_folders(tmp_path, drawn, monkeypatch):
+    write(tmp_path, drawn)
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    assert load("kmnist", f"~/{tmp_path.name}").title.endswith("(40 train / 20 test)")

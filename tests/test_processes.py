@@ -1,35 +1,19 @@
-"""Two processes of torchrun share a run's networks and end as one process does, to the last bit."""
+"""Several processes share a run: the same networks in any number of them, and none is lost."""
 
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-ROOT = Path(__file__).parent.parent
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-
-
-def start(command, out, processes=2, **options):
-    """A command line such as "xor_main.py --seeds 4", in one process or in two."""
-    script, *arguments = command.split()
-    line = [sys.executable, *(TORCHRUN if processes == 2 else ()), str(ROOT / "scripts" / script)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen(
-        [*line, *arguments, "--out", str(out)], env=environment, **pipes, **options
-    )
-
-
-def finished(process, status=0):
-    printed, errors = process.communicate(timeout=240)
-    assert process.returncode == status, errors
-    return printed, errors
+import anbn.train
+import xor.train
+from common.options import BadInput
+from common.processes import Processes, share_out
 
 
 def same(a, b):
@@ -48,23 +32,32 @@ def timeless(content):
     return [timeless(item) for item in content] if isinstance(content, list) else content
 
 
+def numbers(folder, name="model.pt"):
+    return torch.load(folder / name, weights_only=True)["numbers"]
+
+
+def files(out):
+    (folder,) = out.glob("toy/*")
+    return folder, {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.rounding
 @pytest.mark.parametrize(
-    "command",
+    ("command", "n_networks"),
     [
-        "seq_train.py --lang reber --epoch 2 --seeds 3",
-        "seq_train.py --lang anbncn --model lstm --epoch 1 --seeds 3",
-        "xor_main.py --hid 5 --epoch 400 --seeds 5 --restarts 1",
-        "kuzu_main.py --net lin --data_dir {data_dir} --epochs 1 --seeds 3",
+        ("seq_train.py --lang anbncn --model lstm --epoch 1", anbn.train.GROUP_SIZE + 1),
+        ("xor_main.py --hid 5 --epoch 100 --restarts 1", xor.train.GROUP_SIZE + 1),
+        ("kuzu_main.py --net lin --data_dir {data_dir} --epochs 1", 2),
     ],
 )
-def test_two_processes_end_as_one(command, data_dir, tmp_path):
-    folders, printed = [], []
+def test_two_processes_end_as_one(command, n_networks, data_dir, tmp_path, commands):
+    folders = []
     for n in (1, 2):
-        process = start(command.format(data_dir=data_dir), tmp_path / str(n), processes=n)
-        text, errors = process.communicate(timeout=240)
-        assert text, errors
-        folders.append(Path(text.splitlines()[-1].removeprefix("Run folder: ")))
-        printed.append(text)
+        line = command.format(data_dir=data_dir)
+        words = ("--seeds", n_networks, "--processes", n, "--out", tmp_path / str(n))
+        done = commands.run(line, *words, status=(0, 1))
+        assert done.stderr == ""
+        folders.append(commands.folder(done))
     names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
     assert names[0] == names[1]
     summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
@@ -79,26 +72,119 @@ def test_two_processes_end_as_one(command, data_dir, tmp_path):
         assert same(one, two), paths
 
 
-def test_more_processes_than_networks(tmp_path):
-    _, errors = finished(start("seq_train.py --seeds 1", tmp_path), status=1)  # torchrun's own
-    line = "2 processes cannot share 1 networks: start fewer processes or give a larger --seeds"
-    assert errors.count(line) == 1 and not list(tmp_path.iterdir())
+@pytest.fixture(scope="module")
+def alone(commands, tmp_path_factory):
+    """The networks that one process trains, with threads to spare and a RANK that means nothing."""
+    odd = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "", "PYTHONSAFEPATH": "1"}
+    odd["OMP_NUM_THREADS"] = str(os.cpu_count())
+    out = tmp_path_factory.mktemp("alone")
+    done = commands.run("toy.py --processes 1 --out", out, env=odd)
+    assert done.stderr == ""
+    return numbers(commands.folder(done))
 
 
-def test_a_lost_process_ends_the_run_and_the_others_keep_their_networks(tmp_path):
-    process = start("seq_train.py --lang anb2n --epoch 100000 --seeds 4", tmp_path)
+@pytest.mark.rounding
+def test_three_processes_end_with_the_networks_of_one(alone, tmp_path, commands):
+    """And an exit status of 1 is passed on without a word."""
+    done = commands.run("toy.py --processes 3 --fail status --out", tmp_path, status=1)
+    assert done.stdout.count("training") == 1 and done.stderr == ""
+    folder, names = files(tmp_path)
+    assert names == {"config.json", "model.pt", "summary.json"}
+    assert json.loads((folder / "config.json").read_text())["code"] == "toy"
+    assert torch.equal(numbers(folder), alone)
+
+
+@pytest.mark.rounding
+def test_torchrun_of_the_user(alone, commands, tmp_path):
+    done = commands.run("toy.py --out", tmp_path, processes=2)
+    assert torch.equal(numbers(commands.folder(done)), alone)
+    done = commands.run("toy.py --hid 3 --out", tmp_path, processes=2, status=1)  # torchrun's own
+    assert done.stderr.count("unknown argument --hid") == 1
+
+
+def test_groups_are_shared_whole_and_evenly():
+    for n_seeds, group_size, count in [(10, 2, 2), (11, 2, 3), (300, 64, 4), (7, 1, 7), (5, 8, 1)]:
+        parts = []
+        for rank in range(count):
+            processes = Processes()
+            processes.rank, processes.count = rank, count
+            parts.append(processes.share(list(range(n_seeds)), group_size))
+        assert sum(parts, []) == list(range(n_seeds))
+        n_groups = [-(-len(part) // group_size) for part in parts]
+        assert max(n_groups) - min(n_groups) <= 1 and n_groups[0] == max(n_groups)
+        assert all(part[0] % group_size == 0 for part in parts)
+
+
+def test_more_processes_than_groups(commands, tmp_path, monkeypatch):
+    processes = Processes()
+    processes.count = 3
+    with pytest.raises(BadInput, match="3 processes cannot share 4 networks in groups of 2"):
+        processes.share([0, 1, 2, 3], 2)
+    started = []
+    monkeypatch.setattr("common.processes._launch", lambda count: started.append(count) or 0)
+    monkeypatch.setattr("common.processes.usable_cores", lambda: 8)
+    args = SimpleNamespace(processes="auto", device="auto")
+    with pytest.raises(SystemExit):
+        share_out(args, 5, 2)
+    args.processes = 2
+    with pytest.raises(SystemExit):
+        share_out(args, 5, 2)
+    args.processes, args.device = "auto", "cuda"
+    share_out(args, 100, 2)
+    args.device = "auto"
+    share_out(args, 2, 2)
+    assert started == [3, 2]
+
+
+def test_the_fault_of_one_process_is_told_once(commands, tmp_path):
+    done = commands.run("toy.py --processes 2 --fail rank1 --out", tmp_path, status=2)
+    assert done.stderr == "toy.py: error: the fault of rank1\n"
+
+
+def test_what_the_first_process_cannot_save_the_others_keep(alone, commands, tmp_path):
+    done = commands.run("toy.py --processes 2 --fail saving --out", tmp_path, status=2)
+    folder, names = files(tmp_path)
+    assert done.stderr.count("\n") == 1 and f"cannot write {folder}/model.pt: " in done.stderr
+    kept = [numbers(folder, name) for name in ("model.pt", "process1_model.pt")]
+    assert torch.equal(torch.cat(kept), alone)
+
+
+def test_a_first_process_that_dies_while_saving(commands, tmp_path):
+    done = commands.run("toy.py --processes 2 --fail kill --out", tmp_path, status=2)
+    folder, names = files(tmp_path)
+    assert {"model.pt", "process1_model.pt"} <= names
+    assert "the networks of process 1 of 2 are kept in" in done.stderr
+    assert "process 0 of 2 was ended by SIGKILL" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_lost_process_ends_the_run_and_the_others_keep_their_networks(commands, tmp_path):
+    process = commands.start("toy.py --processes 2 --wait 1 --seeds 1000 --out", tmp_path)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
         process.kill()
         pytest.skip("this system does not list a process's children")
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("seq/*/process1_*_10.pth")):
+    while len(list(tmp_path.glob("toy/*/*model.pt"))) < 2:
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
-        time.sleep(0.2)
-    time.sleep(1)
+        time.sleep(0.1)
     os.kill(int(children.read_text().split()[-1]), signal.SIGKILL)
-    _, errors = finished(process, status=1)  # torchrun's own
-    assert errors.count("a process of this run was lost; the networks of process") == 1
-    (kept,) = tmp_path.glob("seq/*/*model.pt")
-    content = torch.load(kept, weights_only=True)
-    assert content["sequences"] >= 1000 and len(content["parameters"]["U"]) == 2
+    done = commands.finish(process, status=2)
+    assert done.stderr.count("a process of this run was lost; the networks of process") == 1
+    assert "was ended by SIGKILL" in done.stderr and done.stderr.count("\n") == 2
+    folder, names = files(tmp_path)
+    assert all(len(numbers(folder, name)) for name in names if name.endswith("model.pt"))
+
+
+def test_ctrl_c_keeps_the_networks_of_all_processes(commands, tmp_path):
+    """It comes twice: the terminal interrupts every process, and so does the launcher."""
+    line = "toy.py --processes 2 --wait 0.5 --seeds 1000 --out"
+    process = commands.start(line, tmp_path, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("toy/*/*model.pt"))) < 2:
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    done = commands.finish(process, status=130)
+    folder, names = files(tmp_path)
+    assert done.stderr == "" and names == {"config.json", "model.pt", "summary.json"}
+    assert len(numbers(folder)) >= 4 and commands.folder(done) == folder

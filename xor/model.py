@@ -2,8 +2,9 @@
 
 import torch
 from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits, linear
 
-from xor.tasks import XorError
+from xor.tasks import XorError, grid
 
 PARAMETERS = ("hid_weight", "hid_bias", "out_weight", "out_bias")
 
@@ -34,29 +35,59 @@ class MLP(nn.Module):
     def n_hidden(self):
         return self.hid_weight.shape[1]
 
+    def weights(self):
+        """The four parameters in the order of PARAMETERS."""
+        return self.hid_weight, self.hid_bias, self.out_weight, self.out_bias
+
     def activate(self, net_input):
-        return torch.sigmoid(net_input) if self.act == "sig" else (net_input >= 0).float()
+        if self.act == "sig":
+            return torch.sigmoid(net_input)
+        return (net_input >= 0).to(net_input.dtype)
 
     def logits(self, inputs):
         """The output units' net input (S, N) for inputs (N, 2)."""
-        x, y = inputs[:, 0, None], inputs[:, 1, None]  # (N, 1)
-        weight = self.hid_weight[:, None]  # (S, 1, H, 2)
-        net_input = weight[..., 0] * x + weight[..., 1] * y + self.hid_bias[:, None]
-        self.hidden = self.activate(net_input)  # (S, N, H)
-        return (self.hidden * self.out_weight[:, None]).sum(-1) + self.out_bias[:, None]
+        # One layer of S * H units is much faster than S products of tiny matrices.
+        weight, bias = self.hid_weight.flatten(0, 1), self.hid_bias.flatten()
+        hidden = self.activate(linear(inputs, weight, bias))  # (N, S * H)
+        hidden = hidden.unflatten(1, self.hid_bias.shape)  # (N, S, H)
+        self.hidden = hidden.transpose(0, 1)
+        return ((hidden * self.out_weight).sum(-1) + self.out_bias).T
 
     def forward(self, inputs):
         """The outputs (S, N) for inputs (N, 2): P(target = 1) for sigmoids, 0 or 1 for steps."""
         return self.activate(self.logits(inputs))
 
+    @torch.no_grad()
+    def backpropagate(self, inputs, targets):
+        """Give every parameter the gradient (`.grad`) of its network's loss; the logits (S, N).
+
+        The chain rule written out: what autograd finds, in a third of its time on networks so
+        small. Sigmoid units only.
+        """
+        logits = self.logits(inputs)  # (S, N)
+        hidden = self.hidden.transpose(0, 1)  # (N, S, H)
+        error = (torch.sigmoid(logits) - targets).T / len(targets)  # (N, S) dloss / dlogits
+        d_out = hidden * error[..., None]  # (N, S, H)
+        d_net_input = d_out * (1 - hidden) * self.out_weight  # (N, S, H)
+        self.out_bias.grad = error.sum(0)
+        self.out_weight.grad = d_out.sum(0)
+        self.hid_bias.grad = d_net_input.sum(0)
+        self.hid_weight.grad = (d_net_input.flatten(1).T @ inputs).view_as(self.hid_weight)
+        return logits
+
     def network(self, s):
-        """Network s as a network of its own (S = 1), a copy."""
+        """Network s by itself (S = 1), a copy."""
         return self.subset(torch.tensor([s]))
 
     def subset(self, chosen):
         """The chosen networks (a tensor of indices or a mask over S), copied."""
-        state = [getattr(self, name).detach()[chosen].clone() for name in PARAMETERS]
-        return MLP(*state, act=self.act)
+        return MLP(*(weight.detach()[chosen].clone() for weight in self.weights()), act=self.act)
+
+
+def losses(logits, targets):
+    """Mean binary cross-entropy of each network, in nats (..., S), of logits (..., S, N)."""
+    wanted = targets.expand_as(logits)
+    return binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(-1)
 
 
 def random_networks(seeds, n_hidden, size, init=3.0, spread=0.2):
@@ -98,7 +129,7 @@ def hand_set(size, n_hidden=None, act="step", scale=1.0):
 
     Sigmoid units need weights that saturate them: all are multiplied by `scale`. The remaining
     units of n_hidden get weights of zero, those of the output included.
-    Raises XorError if n_hidden is too small.
+    Raises XorError if n_hidden is too small or scale too large.
     """
     needed = units_needed(size)
     n_hidden = needed if n_hidden is None else n_hidden
@@ -115,4 +146,7 @@ def hand_set(size, n_hidden=None, act="step", scale=1.0):
     hid_bias[0, :needed] = 0.5 - unit
     out_weight[0, :needed] = 2.0 * (unit % 2) - 1
     parts = (hid_weight, hid_bias, out_weight, torch.tensor([-0.5]))
-    return MLP(*(scale * part for part in parts), act=act)
+    network = MLP(*(scale * part for part in parts), act=act)
+    if not bool(network.logits(grid(size)[0]).isfinite().all()):
+        raise XorError(f"weights scaled by {scale:g} overflow: choose a smaller --scale")
+    return network

@@ -1,8 +1,10 @@
-"""Pictures of a perceptron: what each unit does over the input square, its diagram, its training.
+"""Figures of a perceptron: what each unit does over the input square, its diagram, its training.
 
-Every function takes a network with a leading axis S = 1 or plain arrays and returns a Figure.
+Every function takes a network with a leading axis S = 1 or plain arrays and returns a Figure, drawn
+in matplotlib's default style whatever the environment sets; save it under `default_style` as well.
 """
 
+import matplotlib.style
 import numpy as np
 import torch
 from matplotlib.cm import ScalarMappable
@@ -14,7 +16,13 @@ MARGIN = 0.5  # how far a picture reaches beyond the points
 RESOLUTION = 241  # samples per side
 ACTIVATION_MAP = "cividis"
 POSITIVE, NEGATIVE = "#d95f02", "#5e3c99"  # orange and purple, told apart by everyone
-MOST_PANELS = 24
+MAX_UNITS = 24  # hidden units in one figure
+CHUNK_SIZE = 10_000_000  # activations computed at once
+
+
+def default_style():
+    """A context, and a decorator, in which nothing inherited (matplotlibrc, a notebook) counts."""
+    return matplotlib.style.context("default")
 
 
 def figure_of(width, height, title):
@@ -25,24 +33,36 @@ def figure_of(width, height, title):
 
 @torch.no_grad()
 def over_square(network, size):
-    """Axis values (R,), hidden activations (H, R, R) and outputs (R, R), rows by y."""
+    """Axis values (R,), activations (H, R, R) of MAX_UNITS hidden units at most, outputs (R, R);
+    rows by y."""
     axis = torch.linspace(-MARGIN, size - 1 + MARGIN, RESOLUTION)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
-    points = torch.stack([x.flatten(), y.flatten()], dim=1).to(network.out_bias.device)
-    output = network(points)[0].view(RESOLUTION, RESOLUTION)
-    hidden = network.hidden[0].T.reshape(-1, RESOLUTION, RESOLUTION)
+    points = torch.stack([x.flatten(), y.flatten()], dim=1).to(network.out_bias)  # (R * R, 2)
+    output, hidden = [], []
+    for some in points.split(max(1, CHUNK_SIZE // network.n_hidden)):
+        output.append(network(some)[0])
+        hidden.append(network.hidden[0, :, :MAX_UNITS].T)
+    hidden = torch.cat(hidden, dim=1).reshape(-1, RESOLUTION, RESOLUTION)
+    output = torch.cat(output).view(RESOLUTION, RESOLUTION)
     return axis.numpy(), hidden.cpu().numpy(), output.cpu().numpy()
 
 
+def units_shown(network, title):
+    """How many hidden units a figure shows, and its title, which says if that is not all."""
+    shown = min(network.n_hidden, MAX_UNITS)
+    if shown < network.n_hidden:
+        title += f" (units 1 to {shown} of {network.n_hidden})"
+    return shown, title
+
+
+@default_style()
 def hidden_units(network, inputs, targets, title):
     """One panel per hidden unit: activation over the input square, dividing line, the points."""
     size = int(inputs.max().item()) + 1
     axis, hidden, _ = over_square(network, size)
-    shown = min(len(hidden), MOST_PANELS)
+    shown, title = units_shown(network, title)
     columns = min(shown, 4 if shown in (4, 7, 8) or shown > 9 else 3)
     rows = -(-shown // columns)
-    if shown < len(hidden):
-        title += f" (units 1 to {shown} of {len(hidden)})"
     figure = figure_of(2.4 * columns + 1, 2.5 * rows + 1, title)
     panels = figure.subplots(rows, columns, squeeze=False)
     for k, panel in enumerate(panels.flat):
@@ -58,6 +78,7 @@ def hidden_units(network, inputs, targets, title):
     return figure
 
 
+@default_style()
 def output_region(network, inputs, targets, title):
     """The output over the input square, where it changes sides, and the hidden units' lines."""
     size = int(inputs.max().item()) + 1
@@ -65,7 +86,7 @@ def output_region(network, inputs, targets, title):
     figure = figure_of(5.4, 5.4, title)
     panel = figure.subplots()
     region(panel, axis, output)
-    for k in range(network.n_hidden):
+    for k in range(min(network.n_hidden, MAX_UNITS)):
         line(panel, network, k, axis, color="white", lw=1.2, ls="--")
     if output.min() < 0.5 <= output.max() and network.act == "sig":
         panel.contour(axis, axis, output, levels=[0.5], colors="red", linewidths=1.8)
@@ -120,15 +141,16 @@ def add_key(figure, panels, label, dividing_line=False, edge=False):
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
 
 
+@default_style()
 def diagram(network, title):
     """The network drawn, every weight and bias on its edge or node, width and colour by value.
 
     All labels between inputs and hidden units stand in one column: with the inputs at heights
     +-a, edges cross it in steps of half the units' distance if a is chosen so.
     """
-    n = network.n_hidden
-    weight, bias = network.hid_weight[0].tolist(), network.hid_bias[0].tolist()
-    out_weight, out_bias = network.out_weight[0].tolist(), network.out_bias.item()
+    n, title = units_shown(network, title)
+    weight, bias = network.hid_weight[0, :n].tolist(), network.hid_bias[0, :n].tolist()
+    out_weight, out_bias = network.out_weight[0, :n].tolist(), network.out_bias.item()
     largest = (
         max(1e-6, *(abs(v) for pair in weight for v in pair), *map(abs, bias)),
         max(1e-6, *map(abs, out_weight), abs(out_bias)),
@@ -188,41 +210,62 @@ def diagram(network, title):
     return figure
 
 
-def learning(epochs, loss, accuracy, shown, title):
-    """Loss and accuracy by epoch: network `shown` thick, the others (at most 100) thin.
+@default_style()
+def learning(loss, accuracy, shown, first_right, stays_right_from, title):
+    """Loss and accuracy at every epoch: network `shown` thick, the others thin.
 
-    epochs (E,), loss and accuracy (E, S).
+    loss and accuracy (E, C), of epochs 1..E. first_right, stays_right_from: the epochs from which
+    network `shown` is right for the first time and for good, None where it is not.
     """
     figure = figure_of(7, 5, title)
     upper, lower = figure.subplots(2, 1, sharex=True)
-    others = [s for s in range(loss.shape[1]) if s != shown][:100]
+    n_epochs, n_networks = loss.shape
+    epochs = np.arange(1, n_epochs + 1)
+    others = [s for s in range(n_networks) if s != shown]
+    every = 1 + len(others) * n_epochs // 1_000_000  # so that drawing the others takes seconds
     for panel, values in ((upper, loss), (lower, accuracy)):
         if others:
-            panel.plot(epochs, values[:, others], color="0.7", lw=0.6, alpha=0.6)
+            panel.plot(epochs[::every], values[::every, others], color="0.7", lw=0.6, alpha=0.6)
             panel.plot([], [], color="0.7", lw=1, label=f"{len(others)} others")
-        panel.plot(epochs, values[:, shown], color="tab:blue", lw=2, label="the network shown")
+        if shown < n_networks:
+            panel.plot(epochs, values[:, shown], color="tab:blue", lw=1.6, label="network shown")
         panel.grid(alpha=0.3)
-    upper.set(yscale="log", ylabel="cross-entropy (nats)")
+    for panel in (upper, lower):
+        for epoch, style, words in (
+            (first_right, ":", "first right: epoch"),
+            (stays_right_from, "--", "right for good: epoch"),
+        ):
+            if epoch is not None:
+                panel.axvline(epoch, color="black", ls=style, lw=1.2, label=f"{words} {epoch}")
+    upper.set(yscale="log" if (loss > 0).any() else "linear", ylabel="cross-entropy (nats)")
     upper.legend(fontsize=9)
     lower.set(ylabel="accuracy (%)", xlabel="epoch", ylim=(min(45, accuracy.min() - 3), 103))
     return figure
 
 
-def epochs_to_solve(solved_at, n_networks, title):
-    """How many epochs the networks took: solved_at (solved networks,), the first epoch at 100 %."""
-    figure = figure_of(7, 3.8, title)
-    panel = figure.subplots()
-    values = np.sort(np.asarray(solved_at, dtype=float))
-    bins = np.geomspace(max(1, values[0] * 0.9), values[-1] * 1.1, 41)
-    panel.hist(values, bins, color="tab:blue", alpha=0.85)
-    for level, style in ((10, ":"), (50, "-"), (90, "--")):
-        at = np.percentile(values, level)
-        panel.axvline(at, color="black", ls=style, label=f"{level} %: {at:.0f} epochs")
-    stuck = n_networks - len(values)
-    panel.plot([], [], " ", label=f"not solved: {stuck} of {n_networks}")
-    panel.set(xscale="log", xlabel="epochs until all points are right", ylabel="networks")
-    panel.xaxis.set_major_formatter("{x:g}")
-    panel.set_ylim(top=1.45 * panel.get_ylim()[1])  # room for the legend
-    panel.legend(fontsize=9, loc="upper left", ncols=2)
-    panel.grid(alpha=0.3)
+@default_style()
+def epochs_to_solve(first_right, stays_right_from, n_networks, title):
+    """When the networks that solved it had every point right: for the first time, and for good.
+
+    first_right, stays_right_from: epochs of the solved networks (solved,); n_networks: of how many.
+    """
+    first, since = np.asarray(first_right), np.asarray(stays_right_from)
+    lost = (since > first).sum()
+    title += f"\n{len(first)} of {n_networks} solved it; {lost} of these lost it in between"
+    figure = figure_of(7, 5.2, title)
+    panels = figure.subplots(2, 1, sharex=True, sharey=True)
+    bins = np.geomspace(max(1, first.min() * 0.9), since.max() * 1.1, 41)
+    for panel, values, words in (
+        (panels[0], first, "first epoch with every point right"),
+        (panels[1], since, "every point right from this epoch on"),
+    ):
+        panel.hist(values, bins, color="tab:blue", alpha=0.85)
+        for level, style in ((10, ":"), (50, "-"), (90, "--")):
+            at = np.percentile(values, level, method="inverted_cdf")
+            panel.axvline(at, color="black", ls=style, label=f"{level} %: {at:.0f}")
+        panel.set(xscale="log", xlabel=words, ylabel="networks")
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.tick_params(labelbottom=True)
+        panel.legend(fontsize=9, loc="upper left")
+        panel.grid(alpha=0.3)
     return figure

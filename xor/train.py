@@ -1,9 +1,9 @@
-"""Train S perceptrons side by side: full-batch Adam, a little weight decay, a cosine schedule.
+"""The train loop: S perceptrons side by side, full-batch Adam, a little weight decay, a cosine.
 
     inputs, targets = grid(3)
     model = random_networks(range(1000), n_hidden=4, size=3)
     for record in train(model, inputs, targets, seeds=range(1000)):
-        print(record.epoch, (record.accuracy == 100).sum())
+        print(record.epoch, record.solved.sum())
 
 Plain descent leaves more than half of the networks with four units on a plateau: all points but one
 or two are right, and two hidden units do the same job or have run away from the points, where they
@@ -12,150 +12,153 @@ that start nearly parallel (`random_networks`) keep two units from blocking each
 """
 
 import math
-from dataclasses import dataclass
+import os
+from typing import NamedTuple
 
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits, pad
 
-from xor.model import PARAMETERS, random_networks
+from xor.model import losses, random_networks
+from xor.optim import Adam
+from xor.recipes import Recipe
 from xor.tasks import XorError
 
-REPORT_EVERY = 100  # epochs
+REPORT_EVERY = 100  # epochs; networks that have held stop here
+GROUP_SIZE = 1000  # networks trained as one computation: half as many take 1.4 times as long per
+# network, twice as many 0.8 times, and leave a second core idle more often
 LOSS_DIVERGED = 1e6  # a mean cross-entropy no useful network comes near
-VECTOR = 16  # numbers: a processor's rounding differs between whole vectors and the rest, so there
-# is no rest; then a network is the same to the last bit however many are trained with it.
-MOMENT_1, MOMENT_2, TINY = 0.9, 0.999, 1e-8  # Adam's usual constants
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; the defaults are those that reach the success rates in the README."""
-
-    epochs: int = 4_000  # of one draw, at most
-    hold: int = 2_000  # epochs at 100 % before a network stops
-    learning_rate: float = 0.2  # falls to 0 over `epochs` along a cosine
-    init: float = 3.0  # slope across a hidden unit's line at the start
-    decay: float = 3e-4  # pull of a hidden unit's weights and bias towards 0, added to the gradient
-    restarts: int = 0  # a network unsolved after `epochs` is drawn anew at most this often
-
-
-@dataclass
-class Record:
-    """All networks at a reporting step; those that have stopped keep their last figures."""
+class Record(NamedTuple):
+    """All networks at one epoch, before its update; those that have stopped stay as they were."""
 
     epoch: int
-    loss: torch.Tensor  # (S,) mean binary cross-entropy, nats
-    accuracy: torch.Tensor  # (S,) percent
-    solved_at: torch.Tensor  # (S,) first epoch of the unbroken run at 100 %, -1 where there is none
+    logits: torch.Tensor  # (S, N) net inputs of the output units
+    targets: torch.Tensor  # (N,)
+    first_right: torch.Tensor  # (S,) the first epoch with every point right, -1: none
+    stays_right_from: torch.Tensor  # (S,) the epoch since which every point is right, -1: some not
     draws: torch.Tensor  # (S,) how often the network has been drawn
 
+    @property
+    def loss(self):
+        """(S,) mean binary cross-entropy, nats."""
+        return losses(self.logits, self.targets)
+
+    @property
+    def right(self):
+        """(S, N) whether a point is on its side."""
+        return points_right(self.logits, self.targets)
+
+    @property
+    def accuracy(self):
+        """(S,) percent."""
+        return 100 * self.right.float().mean(1)
+
+    @property
+    def solved(self):
+        """(S,) whether every point is right at this epoch."""
+        return self.stays_right_from >= 0
+
+    def then(self, epoch, logits):
+        """The record that follows this one."""
+        all_right = points_right(logits, self.targets).all(1)  # (S,)
+        first, since = self.first_right, self.stays_right_from
+        if not torch.equal(all_right, self.solved):  # of few networks it is equal at most epochs
+            first = torch.where(all_right & (first < 0), epoch, first)
+            since = torch.where(all_right, torch.where(self.solved, since, epoch), -1)
+        return Record(epoch, logits, self.targets, first, since, self.draws)
+
+    def redrawn(self, places):
+        """This record, the networks `places` (R,) drawn anew."""
+        first = self.first_right.index_fill(0, places, -1)
+        since = self.stays_right_from.index_fill(0, places, -1)
+        draws = self.draws.index_add(0, places, torch.ones_like(places))
+        return self._replace(first_right=first, stays_right_from=since, draws=draws)
+
+    def of(self, chosen):
+        """The record of some of the networks, an index or mask over S."""
+        return self._replace(**{name: getattr(self, name)[chosen] for name in PER_NETWORK})
+
     def cpu(self):
-        return Record(self.epoch, *(getattr(self, name).cpu() for name in FIGURES))
+        return Record(self.epoch, *(part.cpu() for part in self[1:]))
 
 
-FIGURES = ("loss", "accuracy", "solved_at", "draws")
+PER_NETWORK = ("logits", "first_right", "stays_right_from", "draws")
+
+
+def points_right(logits, targets):
+    """Whether each point is on its side (S, N); the output is 1 from a net input of 0 on."""
+    return (logits >= 0) == (targets > 0.5)
+
+
+def untrained(model, inputs, targets):
+    """The record of epoch 0."""
+    never = torch.full((model.n_networks,), -1, device=inputs.device)
+    logits = model.logits(inputs).detach()
+    return Record(0, logits, targets, never, never, torch.ones_like(never))
 
 
 def joined(records):
     """Records of different networks as one, at the latest of their epochs."""
-    figures = (torch.cat([getattr(record, name) for record in records]) for name in FIGURES)
-    return Record(max(record.epoch for record in records), *figures)
-
-
-def flattened(model):
-    """All parameters in one tensor (S, P), P = 4 H + 1 made up to a whole number of vectors, so
-    that an update is a few operations."""
-    parts = [getattr(model, name).detach() for name in PARAMETERS]
-    flat = torch.cat([part.reshape(model.n_networks, -1) for part in parts], dim=1)
-    return pad(flat, (0, -flat.shape[1] % VECTOR))
-
-
-def views(flat, n_hidden):
-    """hid_weight (S, H, 2), hid_bias (S, H), out_weight (S, H), out_bias (S,) inside (S, P)."""
-    weight, bias, out_weight, out_bias = flat[:, : 4 * n_hidden + 1].split(
-        [2 * n_hidden, n_hidden, n_hidden, 1], dim=1
-    )
-    return weight.unflatten(1, (n_hidden, 2)), bias, out_weight, out_bias[:, 0]
-
-
-def whole_vectors(inputs, targets):
-    """inputs (N, 2) and targets (N,) made up to a whole number of vectors with points that count
-    nothing, and the share of each point in the loss (N,)."""
-    n = len(targets)
-    share = torch.full_like(targets, 1 / n)
-    more = -n % VECTOR
-    return pad(inputs, (0, 0, 0, more)), pad(targets, (0, more)), pad(share, (0, more))
-
-
-def gradients(flat, n_hidden, inputs, targets, share):
-    """Net inputs of the output units (S, N), and the gradient (S, P) of each network's mean binary
-    cross-entropy, by the chain rule written out: several times as fast as autograd here.
-
-    flat: the networks' parameters (S, P), inputs (N, 2), targets (N,), share (N,).
-    """
-    hid_weight, hid_bias, out_weight, out_bias = views(flat, n_hidden)
-    x, y = inputs.unbind(1)  # (N,)
-    net_input = hid_weight[..., :1] * x + hid_weight[..., 1:] * y + hid_bias[..., None]
-    hidden = torch.sigmoid(net_input)  # (S, H, N)
-    logits = (hidden * out_weight[..., None]).sum(1) + out_bias[:, None]  # (S, N)
-    error = (torch.sigmoid(logits) - targets) * share  # (S, N)
-    d_out = hidden * error[:, None]  # (S, H, N)
-    d_net_input = d_out * (1 - hidden) * out_weight[..., None]  # (S, H, N)
-    d_weight = torch.stack([(d_net_input * x).sum(2), (d_net_input * y).sum(2)], dim=2)  # (S, H, 2)
-    parts = (d_weight.flatten(1), d_net_input.sum(2), d_out.sum(2), error.sum(1, keepdim=True))
-    rest = flat.new_zeros(len(flat), -(4 * n_hidden + 1) % VECTOR)
-    return logits, torch.cat([*parts, rest], dim=1)
+    parts = {name: torch.cat([getattr(record, name) for record in records]) for name in PER_NETWORK}
+    return records[0]._replace(epoch=max(record.epoch for record in records), **parts)
 
 
 def train(model, inputs, targets, recipe=None, seeds=None):
-    """Train the networks of `model` in place; yields a Record every REPORT_EVERY epochs and last.
+    """Train the networks of `model` in place; yields a Record of every epoch.
 
     inputs (N, 2) a square grid, targets (N,). seeds: one per network, for its redraws alone
-    (default: 0, 1, ...). Between records `model` is up to date, so a caller may stop at any of
-    them. Raises XorError if the model has steps (no gradient) or if a loss diverges.
+    (default: 0, 1, ...). `model` holds the trained networks at every REPORT_EVERY-th epoch and as
+    soon as the loop is left, however that happens. Raises XorError if the model has steps (no
+    gradient) or if a loss diverges.
     """
     if model.act != "sig":
         raise XorError("step units have no gradient, so they cannot be trained; use sig")
     recipe = recipe or Recipe()
     seeds = list(range(model.n_networks) if seeds is None else seeds)
-    n_points, device = len(targets), inputs.device
-    points = whole_vectors(inputs, targets)
-    running = _Running(model)
-    record = Record(
-        0,
-        loss=torch.zeros(model.n_networks, device=device),
-        accuracy=torch.zeros(model.n_networks, device=device),
-        solved_at=torch.full((model.n_networks,), -1, device=device),
-        draws=torch.ones(model.n_networks, dtype=torch.long, device=device),
-    )
+    everyone = torch.arange(model.n_networks, device=inputs.device)
+    size = math.isqrt(len(targets))
+    groups = [
+        _train_group(_Running(model, index, recipe, size), inputs, targets, recipe, seeds)
+        for index in everyone.split(GROUP_SIZE)
+    ]
+    records = [None] * len(groups)
+    try:
+        while any(new := [next(group, None) for group in groups]):
+            records = [now or last for now, last in zip(new, records, strict=True)]
+            yield joined(records) if len(records) > 1 else records[0]
+    finally:
+        for group in groups:
+            group.close()
+
+
+def _train_group(running, inputs, targets, recipe, seeds):
+    """The Records of one group of networks."""
+    record = untrained(running.networks, inputs, targets)
     last = recipe.epochs * (recipe.restarts + 1)
-    for epoch in range(1, last + 1):
-        logits, slope = gradients(running.flat, model.n_hidden, *points)
-        logits = logits[:, :n_points]
-        right = (logits >= 0) == (targets > 0.5)  # (R, N), before this epoch's update
-        running.note(right.all(1), epoch)
-        if epoch % REPORT_EVERY == 0 or epoch == last:
-            running.store(model)
-            record = _report(record, running, logits, right, targets, epoch)
+    try:
+        for epoch in range(1, last + 1):
+            logits = running.networks.backpropagate(inputs, targets)  # (R, N)
+            record = record.then(epoch, record.logits.index_copy(0, running.places, logits))
+            draw, step = divmod(epoch, recipe.epochs)  # step 0: the last epoch of a draw
+            reporting = step == 0 or epoch % REPORT_EVERY == 0
+            if reporting:
+                running.store()
+                _check(record, recipe)
             yield record
-            going_on = ~running.held(epoch, recipe.hold)
-            running.keep(going_on)
-            slope = slope[going_on]
+            going_on = ~record.solved
+            if step:
+                cosine = 0.5 * (1 + math.cos(math.pi * (step - 1) / recipe.epochs))
+                running.step(recipe.learning_rate * cosine)
+                going_on |= epoch - record.stays_right_from < recipe.hold
+            if reporting:
+                running.keep(going_on)
             if epoch == last or not len(running.index):
                 return
-        progress = (epoch - 1) % recipe.epochs / recipe.epochs
-        rate = recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-        running.adam(slope, rate, recipe.decay, model.n_hidden)
-        if epoch % recipe.epochs == 0:
-            running.keep(running.solved_at < 0)
-            for row, s in enumerate(running.index.tolist()):
-                seed = redraw_seed(seeds[s], epoch // recipe.epochs)
-                new = random_networks([seed], model.n_hidden, math.isqrt(n_points), recipe.init)
-                running.flat[row] = flattened(new)[0].to(device)
-            running.forget()
-            if not len(running.index):
-                return
-            record.draws[running.index] += 1
+            if step == 0:
+                running.draw_anew([redraw_seed(seeds[s], draw) for s in running.index.tolist()])
+                record = record.redrawn(running.places)
+    finally:
+        running.store()
 
 
 def redraw_seed(seed, redraw):
@@ -164,58 +167,63 @@ def redraw_seed(seed, redraw):
 
 
 class _Running:
-    """The networks still in training, R of them, with Adam's state."""
+    """The networks of a group that are still in training, R of them, and their optimizer.
 
-    def __init__(self, model):
-        self.index = torch.arange(model.n_networks, device=model.out_bias.device)  # (R,)
-        self.solved_at = torch.full_like(self.index, -1)  # (R,)
-        self.flat = flattened(model)  # (R, P)
-        self.forget()
+    index (R,): their numbers in `model`; places (R,): those in the group.
+    """
 
-    def forget(self):
-        """A fresh optimiser."""
-        self.mean, self.square = torch.zeros_like(self.flat), torch.zeros_like(self.flat)
-        self.steps = 0
+    def __init__(self, model, index, recipe, size):
+        self.model, self.recipe, self.size = model, recipe, size
+        self.index, self.places = index, torch.arange(len(index), device=index.device)
+        self.start(model.subset(index))
+
+    def start(self, networks):
+        """Train these from now on, with a fresh optimizer."""
+        self.networks, decay = networks, self.recipe.decay
+        self.optimizer = Adam(networks.weights(), decays=(decay, decay, 0, 0))
+
+    def draw_anew(self, seeds):
+        new = random_networks(seeds, self.model.n_hidden, self.size, self.recipe.init)
+        self.start(new.to(self.model.out_bias))
+
+    def step(self, rate):
+        self.optimizer.step([weight.grad for weight in self.networks.weights()], rate)
 
     def keep(self, chosen):
-        """Drop the networks outside the mask `chosen` (R,)."""
-        if not chosen.all():
-            for name in ("index", "solved_at", "flat", "mean", "square"):
-                setattr(self, name, getattr(self, name)[chosen])
+        """Leave out the networks outside the mask `chosen` over the group."""
+        mine = chosen[self.places]  # (R,)
+        if not bool(mine.all()):
+            self.index, self.places = self.index[mine], self.places[mine]
+            self.networks = self.networks.subset(mine)
+            self.optimizer.go_on(self.networks.weights(), mine)
 
-    def note(self, at_100, epoch):
-        """Keep the epoch since when a network has been at 100 % without a break."""
-        first = self.solved_at.masked_fill(self.solved_at < 0, epoch)
-        self.solved_at = torch.where(at_100, first, -1)
-
-    def held(self, epoch, hold):
-        """(R,) whether a network has been at 100 % for `hold` epochs."""
-        return (self.solved_at > 0) & (epoch - self.solved_at >= hold)
-
-    def adam(self, slope, rate, decay, n_hidden):
-        hidden = 3 * n_hidden  # the hidden units' weights and biases come first
-        slope[:, :hidden] += decay * self.flat[:, :hidden]
-        self.steps += 1
-        self.mean.lerp_(slope, 1 - MOMENT_1)
-        self.square.mul_(MOMENT_2).addcmul_(slope, slope, value=1 - MOMENT_2)
-        correction = math.sqrt(1 - MOMENT_2**self.steps)
-        size = self.square.sqrt().add_(TINY * correction)
-        step = rate * correction / (1 - MOMENT_1**self.steps)
-        self.flat.addcdiv_(self.mean, size, value=-step)
-
-    def store(self, model):
-        for name, value in zip(PARAMETERS, views(self.flat, model.n_hidden), strict=True):
-            getattr(model, name).data[self.index] = value
+    def store(self):
+        """Copy the networks into `model`."""
+        for weight, trained in zip(self.model.weights(), self.networks.weights(), strict=True):
+            weight.data[self.index] = trained.data
 
 
-def _report(record, running, logits, right, targets, epoch):
-    """The next Record: the running networks' figures are new, the others' stay."""
-    new = Record(epoch, *(getattr(record, name).clone() for name in FIGURES))
-    wanted = targets.expand_as(logits)
-    loss = binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(1)
-    if not bool((loss < LOSS_DIVERGED).all()):
-        raise XorError(f"the loss has diverged by epoch {epoch}: choose a smaller --lr or --init")
-    new.loss[running.index] = loss
-    new.accuracy[running.index] = 100 * right.float().mean(1)
-    new.solved_at[running.index] = running.solved_at
-    return new
+def _check(record, recipe):
+    """Raise XorError if a loss has diverged, naming the options that are larger than usual."""
+    if bool((record.loss < LOSS_DIVERGED).all()):
+        return
+    options = {"--lr": "learning_rate", "--init": "init", "--decay": "decay"}
+    large = [o for o, name in options.items() if getattr(recipe, name) > getattr(Recipe, name)]
+    what = " or ".join(large or options)
+    raise XorError(f"the loss has diverged by epoch {record.epoch}: choose a smaller {what}")
+
+
+def check_memory(n_networks, n_hidden, size):
+    """Raise XorError if training these networks would need more memory than the machine has."""
+    at_once, n_points = min(n_networks, GROUP_SIZE), size * size
+    numbers = 6 * n_networks * (4 * n_hidden + 1 + n_points)  # weights, moments, logits and copies
+    numbers += 8 * at_once * n_points * n_hidden  # activations and their gradients
+    need = 4 * numbers + 200 * n_points * n_hidden  # the table of one network
+    if not hasattr(os, "sysconf"):
+        return
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if need > there:
+        raise XorError(
+            f"{n_networks:,} networks of {n_hidden:,} hidden units need about {need / 1e9:,.0f} GB "
+            f"of memory, of {there / 1e9:,.0f} GB: choose a smaller --hid, --seeds or --size"
+        )

@@ -1,1 +1,26 @@
-"""How one network does what it does: units, maps, rates, machine, failures; and in words."""
+"""How one network does what it does: units, maps, rates, machine, failures; and in words.
+
+for line in explain(model, language): print(line)      # one network, S = 1
+"""
+
+
+def explain(model, language, n_most=1000):
+    """Sentences on one network (S = 1): first how good it is, then how it does it. A list of str.
+
+    n_most: the largest n tried. Raises ModelError if the model holds several networks.
+    """
+    import torch
+
+    from anbn.analysis.counting import counting
+    from anbn.analysis.diagnosis import diagnose
+    from anbn.analysis.dynamics import one_network
+    from anbn.analysis.explanation import machine, verdict
+    from anbn.analysis.extract import studies
+    from anbn.evaluate import evaluate
+
+    one_network(model)
+    evaluation = evaluate(model, language, torch.Generator().manual_seed(0), n_most=n_most)
+    lines = verdict(evaluation, language)
+    if language.multiples and evaluation.first_failing_n is not None:
+        lines += counting(diagnose(model, language, int(evaluation.first_failing_n[0]), n_most))
+    return lines + machine(studies(model, language), language)

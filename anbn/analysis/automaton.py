@@ -7,7 +7,7 @@ The prefixes are the nodes of a tree. Nodes whose subtrees never disagree are me
 of reading (shortest prefix first, then alphabetically), so the result is the same each time. This
 is the state merging of Trakhtenbrot & Barzdin (1973) and of RPNI (Oncina & Garcia 1992): two states
 stay apart if some continuation that was seen tells them apart, as in the minimal machine of Moore
-and of Myhill & Nerode. The network is asked in anbn/extract.py.
+and of Myhill & Nerode. The labels come from anbn/analysis/extract.py.
 """
 
 import heapq
@@ -42,11 +42,11 @@ class Machine:
 
     def predictions(self, text):
         """What it predicts after each symbol of `text`; None from a missing transition on."""
-        state, told = 0, []
+        state, predictions = 0, []
         for symbol in text:
             state = None if state is None else self.transitions[state].get(symbol)
-            told.append(None if state is None else self.predicts[state])
-        return told
+            predictions.append(None if state is None else self.predicts[state])
+        return predictions
 
     def name(self, state):
         """What to write in a drawn state: its number and what it predicts."""
@@ -123,28 +123,28 @@ class PrefixTree:
 
         def expect(parent):
             for symbol, node in self.children[parent].items():
-                heapq.heappush(waiting, self._turn(parent, symbol, node))
+                heapq.heappush(waiting, self._order(parent, symbol, node))
 
         expect(0)
         while waiting:
             _, _, node, parent, symbol = heapq.heappop(waiting)
             for state in kept:
-                attached = self._fold(state, node, parent, symbol)
+                attached = self._merge_subtree(state, node, parent, symbol)
                 if attached is not None:
                     for new in attached:
                         if new[0] in kept:
-                            heapq.heappush(waiting, self._turn(*new))
+                            heapq.heappush(waiting, self._order(*new))
                     break
             else:
                 kept.append(node)
                 expect(node)
         return self._numbered(kept, longest)
 
-    def _turn(self, parent, symbol, node):
+    def _order(self, parent, symbol, node):
         """The order in which nodes are looked at: shortest prefix first, then alphabetically."""
         return len(self.prefix[node]), self.prefix[node], node, parent, symbol
 
-    def _fold(self, state, node, parent, symbol):
+    def _merge_subtree(self, state, node, parent, symbol):
         """Merge the subtree of `node`, which `symbol` leads to from `parent`, into `state`.
 
         Returns the (parent, symbol, node) of the subtrees that found a place there; None, and all

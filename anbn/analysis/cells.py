@@ -3,16 +3,14 @@
     anb2nc3n, weights set by hand, cell 2     reading A  +1.00 +-0.00  counts up
                                               counting C  0.00 +-0.00  holds
 
-The stages are those of the gate table (trace.stages); a Reber network's rows are its symbols.
+The stages are the language's `cell_stages`; a Reber network's are the symbols read.
 """
 
 from dataclasses import dataclass
 
 import torch
 
-from anbn.counting import CountingLanguage
 from anbn.models import ModelError
-from anbn.trace import stages
 
 HOLDS = 0.1  # a cell whose change is below this share of its largest mean change holds
 STEADY = 0.5  # a cell counts where its change spreads by less than this share of its mean
@@ -42,9 +40,7 @@ def cell_changes(trace):
         raise ModelError("an SRN has no cells; its fixed points show how it counts")
     cell = trace.cell.double()  # (B, T, H)
     before = torch.cat([torch.zeros_like(cell[:, :1]), cell[:, :-1]], 1)
-    label, names = stages(trace.language, trace.stream)
-    if not isinstance(trace.language, CountingLanguage):
-        label, names = trace.stream.inputs, trace.language.symbols
+    label, names = trace.language.cell_stages(trace.stream)
     seen = {}  # stage: change and value of all cells at its steps, (steps, H) each
     for number, name in enumerate(names):
         where = (label == number) & trace.stream.valid

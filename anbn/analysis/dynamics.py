@@ -5,7 +5,7 @@
 An SRN that counts a^n b^n (Rodriguez, Wiles & Elman 1999) falls towards an attracting fixed point
 of F_A by a factor lambda per A, and leaves a saddle of F_B by a factor mu per B. It reaches the
 output's boundary after as many B as there were A if |lambda mu| = 1; for a^n b^2n, |lambda mu^2|.
-These rates are in anbn/rates.py. An LSTM counts in its cells: see anbn/cells.py.
+These rates are in anbn/analysis/rates.py. An LSTM counts in its cells: anbn/analysis/cells.py.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.counting import CountingLanguage
-from anbn.models import ModelError
+from anbn.models import ModelError, State
 
 NEWTON_STEPS = 60
+MAX_STARTS = 300  # of Newton's method drawn at random, and of visited states
 RESIDUAL = 1e-10  # |F(x) - x| of a point that counts as fixed
 SAME_POINT = 1e-5  # fixed points closer than this are one
 NEUTRAL = 1e-6  # an eigenvalue this close to the unit circle neither contracts nor expands
@@ -28,8 +28,8 @@ class Map:
 
     name: str
     n_hidden: int
-    step: Callable  # (N, H) -> (N, H) float64
-    jacobian: Callable  # (N, H) -> (N, H, H), [n, i, j] = d step_i / d h_j
+    step: Callable  # (..., H) -> (..., H) float64
+    jacobian: Callable  # (..., H) -> (..., H, H), [..., i, j] = d step_i / d h_j
 
     def __call__(self, hidden):
         return self.step(hidden)
@@ -76,33 +76,44 @@ def srn_maps(model, symbols):
     one_network(model)
     if model.kind != "srn":
         raise ModelError("fixed points are those of an SRN; an LSTM has cell_changes")
-    U = model.U[0].detach().cpu().double()
-    drive = (model.W[0] + model.hid_bias[0]).detach().cpu().double()  # (K, H)
+    exact = model.select(0).cpu().double()
+    U = exact.U[0].detach()
 
-    def named(name, w):
+    def named(k, name):
+        @torch.no_grad()
         def step(hidden):
-            return torch.tanh(hidden @ U + w)
+            rows = hidden.reshape(1, -1, model.n_hidden)
+            return exact.step(torch.full(rows.shape[:2], k), State(rows)).hidden.view_as(hidden)
 
-        def jacobian(hidden):
+        def jacobian(hidden):  # in one product; autograd would take a backward pass per unit
             return (1 - step(hidden).square())[..., :, None] * U.T
 
         return Map(name, model.n_hidden, step, jacobian)
 
-    return [named(name, w) for name, w in zip(symbols, drive, strict=True)]
+    return [named(k, name) for k, name in enumerate(symbols)]
 
 
 def fixed_points(map, visited=None, bound=1.0):
-    """All isolated fixed points with coordinates within +-bound, in the order of coordinates.
+    """The isolated fixed points with coordinates within +-bound, in the order of coordinates: in up
+    to four dimensions all of them, in more those that are found.
 
-    Newton's method from a grid, from where the map leads from there, and from the `visited`
-    states (N, H). Returns a list of FixedPoint, each with residual below 1e-10.
+    Newton's method from a grid (more than four dimensions: MAX_STARTS random points), from where
+    the map leads from there, and from up to MAX_STARTS of the `visited` states (N, H). Returns a
+    list of FixedPoint, each with residual below 1e-10.
     """
     starts = _grid(map.n_hidden) * bound
     followed = starts
     for _ in range(300):
         followed = map(followed)
-    starts = [starts, followed] + ([] if visited is None else [visited.cpu().double()])
-    points = _newton(map, torch.cat(starts))
+    starts = [starts, followed]
+    if visited is not None:
+        starts.append(visited[:: -(-len(visited) // MAX_STARTS)].cpu().double())
+    return solve(map, torch.cat(starts).round(decimals=6).unique(dim=0), bound)
+
+
+def solve(map, starts, bound=1.0):
+    """The fixed points within +-bound that Newton's method finds from `starts` (N, H)."""
+    points = _newton(map, starts)
     residual = (map(points) - points).abs().amax(-1)
     keep = (residual < RESIDUAL) & (points.abs().amax(-1) <= bound)
     points, residual = points[keep], residual[keep]
@@ -119,10 +130,10 @@ def fixed_points(map, visited=None, bound=1.0):
 
 def _grid(n_hidden):
     """(N, H) starting points in [-1, 1]^H; drawn with a fixed seed where a grid is too large."""
-    per_axis = {1: 201, 2: 41, 3: 15, 4: 9}.get(n_hidden)
+    per_axis = {1: 201, 2: 41, 3: 15, 4: 7}.get(n_hidden)
     if per_axis is None:
         generator = torch.Generator().manual_seed(0)
-        return torch.rand(5000, n_hidden, generator=generator, dtype=torch.float64) * 2 - 1
+        return torch.rand(MAX_STARTS, n_hidden, generator=generator, dtype=torch.float64) * 2 - 1
     axis = torch.linspace(-1, 1, per_axis, dtype=torch.float64)
     return torch.cartesian_prod(*[axis] * n_hidden).reshape(-1, n_hidden)
 
@@ -132,32 +143,32 @@ def _newton(map, x):
     lower the residual. Starts that do not converge stay where they are."""
     identity = torch.eye(map.n_hidden, dtype=x.dtype)
     fractions = 0.5 ** torch.arange(8, dtype=x.dtype)[:, None, None]
+    moving = torch.arange(len(x))
     for _ in range(NEWTON_STEPS):
-        residual = map(x) - x
-        step, _ = torch.linalg.solve_ex(identity - map.jacobian(x), residual[..., None])
-        tried = x + fractions * step.squeeze(-1).nan_to_num(0, 0, 0)  # (8, N, H)
-        size = (map(tried) - tried).norm(dim=-1)
-        best, which = size.min(0)
-        better = best < residual.norm(dim=-1)
-        chosen = tried.gather(0, which[None, :, None].expand(1, *x.shape))[0]
-        x = torch.where(better[:, None], chosen, x)
-        if not better.any():
+        here = x[moving]
+        residual = map(here) - here
+        step, _ = torch.linalg.solve_ex(identity - map.jacobian(here), residual[..., None])
+        tried = here + fractions * step.squeeze(-1).nan_to_num(0, 0, 0)  # (8, N, H)
+        size, which = (map(tried) - tried).norm(dim=-1).min(0)
+        better = size < residual.norm(dim=-1)
+        chosen = tried.gather(0, which[None, :, None].expand(1, *here.shape))[0]
+        x[moving] = torch.where(better[:, None], chosen, here)
+        moving = moving[better]
+        if not len(moving):
             break
     return x
 
 
-def visited_states(model, language, longest=None):
-    """What a network does on the language's strings: (Stream (B,), Activity with S = 1).
-
-    Counting languages: a^n b^n... and the next A, for n = 1..longest (default the training
-    length). Reber: 200 fresh strings of a fixed seed.
-    """
+def visited_states(model, language):
+    """What a network does on the language's `probe` strings: (Stream (B,), Activity with S = 1)."""
     one_network(model)
-    if isinstance(language, CountingLanguage):
-        n = torch.arange(1, (longest or language.length) + 1)
-        stream = language.streams(torch.stack([n, torch.ones_like(n)], -1))
-    else:
-        stream = language.streams(language.draw((200,), torch.Generator().manual_seed(0)))
-    stream = stream.to(model.U.device)
+    stream = language.probe().to(model.U.device)
     with torch.no_grad():
         return stream, model(stream.inputs)
+
+
+def all_fixed_points(model, language):
+    """The fixed points of each symbol's map: a list of lists of FixedPoint, in symbol order."""
+    stream, activity = visited_states(model, language)
+    visited = activity.hidden[0][stream.valid]
+    return [fixed_points(map, visited) for map in srn_maps(model, language.symbols)]

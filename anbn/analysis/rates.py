@@ -14,9 +14,12 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.analysis.dynamics import FixedPoint, Map, fixed_points, srn_maps, visited_states
+from anbn.analysis.dynamics import FixedPoint, Map, fixed_points, solve, srn_maps, visited_states
+from anbn.evaluate import quantiles
 
-MOST_PERIOD = 4  # longest cycle that is looked for where reading A ends
+LEVELS = (0.1, 0.5, 0.9)
+MAX_PERIOD = 4  # longest cycle that is looked for where reading A ends
+LOST = 1e-12  # a smaller distance between two states is rounding
 
 
 @dataclass(frozen=True)
@@ -65,45 +68,48 @@ def counting_rates(model, language):
     """
     read_a, read_b = srn_maps(model, language.symbols)[:2]
     exact = model.select(0).cpu().double()  # distances far below the states themselves matter
-    stream, activity = visited_states(exact, language)
-    hidden = activity.hidden[0].cpu()  # (B, T, H)
-    last_a = hidden[-1, language.length - 1]
+    hidden = visited_states(exact, language)[1].hidden[0]  # (N, T, H)
+    last_a, times = hidden[-1, language.length - 1], language.multiples[1]
     attractor, period, end = _attractor(read_a, last_a)
-    # a string with very many A, and the strings of the training length, as B is read
-    path = [read_b(end)]
+    near = torch.cat([row[n : n + times * n] for n, row in enumerate(hidden, start=1)])
+    path = [read_b(end)]  # of a string with very many A
     for _ in range(200):
         path.append(read_b(path[-1]))
-    near = torch.cat([hidden[(stream.valid & (stream.inputs == 1)).cpu()], torch.stack(path)])
-    repellers = [point for point in fixed_points(read_b, near) if abs(point.leading) > 1]
+    points = fixed_points(read_b, torch.cat([near, torch.stack(path)]))
+    repellers = [point for point in points if abs(point.leading) > 1]
     distances = [float((near - point.position).norm(dim=-1).min()) for point in repellers]
     repeller_distance, repeller = min(
         zip(distances, repellers, strict=True), key=lambda pair: pair[0], default=(None, None)
     )
-    measured = _measured(hidden, language.multiples[1])
     return Rates(
-        language.multiples[1],
+        times,
         attractor,
         period,
         None if attractor is None else float((last_a - attractor.position).norm()),
         repeller,
         repeller_distance,
-        *measured,
+        *_measured(hidden, times),
     )
 
 
 def _attractor(map, start):
     """Where a map leads from `start` (H,): the FixedPoint of the map applied `period` times, the
-    period, and the point reached. None and 1 if no cycle of at most MOST_PERIOD is reached."""
+    period, and the point reached. None and 1 if no cycle of at most MAX_PERIOD is reached."""
     end = start
-    for _ in range(5000):
-        end = map(end)
-    again = end
-    for period in range(1, MOST_PERIOD + 1):
-        again = map(again)
-        if (again - end).abs().max() < 1e-9:
-            found = fixed_points(_times(map, period), end[None])
-            nearest = min(found, key=lambda p: float((p.position - end).norm()), default=None)
-            return nearest, period, end
+    for _ in range(25):
+        for _ in range(200):
+            end = map(end)
+        path = [end]
+        for _ in range(MAX_PERIOD):
+            path.append(map(path[-1]))
+        if min(float((again - end).abs().max()) for again in path[1:]) > 1e-9:
+            continue
+        for period in range(
+            1, MAX_PERIOD + 1
+        ):  # where a point is near, it is not on a longer cycle
+            for point in solve(_times(map, period), end[None].clone()):
+                if (point.position - end).abs().max() < 1e-6:
+                    return point, period, end
     return None, 1, end
 
 
@@ -127,19 +133,72 @@ def _times(map, period):
 
 def _measured(hidden, multiple):
     """Factors per A and per B of the distance between neighbouring counts, geometric means over
-    n = 1..N: hidden (N, T, H), row n - 1 the string a^n b^(mn)."""
+    n = 1..N: hidden (N, T, H), row n - 1 the string a^n b^(mn). None and None for fewer than three
+    n, or where a distance is below LOST."""
     longest = len(hidden)
-    if longest < 3:
-        return None, None
     gaps = hidden[-1, 1:longest].sub(hidden[-1, : longest - 1]).norm(dim=-1)  # (N-1,) after A
-    grown = steps = 0.0
-    for n in range(1, longest):
-        last = (hidden[n, n + multiple * n] - hidden[n - 1, n - 1 + multiple * n]).norm()
-        grown += _log(last) - _log(gaps[n - 1])
-        steps += multiple * n
-    contraction = math.exp((_log(gaps[-1]) - _log(gaps[0])) / (longest - 2))
-    return contraction, math.exp(grown / steps)
+    last = [
+        (hidden[n, n + multiple * n] - hidden[n - 1, n - 1 + multiple * n]).norm()
+        for n in range(1, longest)
+    ]
+    if longest < 3 or min(*gaps, *last) < LOST:
+        return None, None
+    grown = torch.stack(last).log().sum() - gaps.log().sum()
+    steps = multiple * longest * (longest - 1) / 2
+    return float((gaps[-1] / gaps[0]) ** (1 / (longest - 2))), math.exp(grown / steps)
 
 
-def _log(distance):
-    return math.log(max(float(distance), 1e-300))
+def rates_by_success(networks, evaluation):
+    """Rates of the SRNs that solved the language, and of the rest: {"solved": {...}, "not_solved":
+    {...}}, each with quantiles of the first failing n, of the product of the eigenvalues
+    |lambda mu^m| where a network has both fixed points (`with_both`), and of the same product
+    measured on its states."""
+    every = [
+        counting_rates(networks.model.select(s), networks.language)
+        for s in range(networks.model.n_networks)
+    ]
+    firsts, solved_or_not = evaluation.first_failing_n.tolist(), evaluation.solved.tolist()
+    rows = list(zip(every, firsts, solved_or_not, strict=True))
+    return {
+        name: _group([(rates, n) for rates, n, s in rows if s == solved])
+        for name, solved in (("solved", True), ("not_solved", False))
+    }
+
+
+def _group(rows):
+    products = [rates.product for rates, _ in rows if rates.product is not None]
+    measured = [rates.measured_product for rates, _ in rows if rates.measured_product is not None]
+    return {
+        "networks": len(rows),
+        "first_failing_n": _levels([n for _, n in rows]),
+        "with_both": len(products),
+        "eigenvalue_product": _levels(products),
+        "measured_product": _levels(measured),
+    }
+
+
+def _levels(values):
+    found = quantiles(torch.tensor(values), LEVELS) if values else []
+    return {f"{q:.0%}": value for q, value in zip(LEVELS, found, strict=True)} if found else None
+
+
+def rates_lines(content, multiple):
+    """What `rates_by_success` found, as lines of text."""
+    power = "" if multiple == 1 else f"^{multiple}"
+    lines = [
+        "",
+        "Contraction under A times expansion under B, 10 %, 50 % and 90 % of the networks:",
+    ]
+    for name, group in content.items():
+        if not group["networks"]:
+            continue
+        eigenvalues, measured = (
+            "none" if part is None else ", ".join(f"{value:.2f}" for value in part.values())
+            for part in (group["eigenvalue_product"], group["measured_product"])
+        )
+        lines.append(
+            f"    {name.replace('_', ' ')}, {group['networks']} networks: measured on the states "
+            f"{measured}; |lambda mu{power}| at the fixed points {eigenvalues} "
+            f"({group['with_both']} have both)"
+        )
+    return lines

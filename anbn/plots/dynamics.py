@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from anbn.analysis.dynamics import fixed_points, srn_maps, visited_states
-from anbn.counting import CountingLanguage
+from anbn.analysis.dynamics import all_fixed_points, srn_maps, visited_states
 from anbn.models import ModelError
+from anbn.plots.style import COLOURS, FONT, PAPER, Figure, along, draw_regions, drawn, place_labels
 
-PANEL = 210  # points: about the side of a panel
+MAX_ROWS = 40  # strings drawn of a language whose strings are not numbered
+BOXED = {**PAPER, "edgecolor": "0.6", "lw": 0.5}
 POINT_LOOKS = {  # kind of fixed point: marker, fill
     "stable": ("o", "black"),
     "saddle": ("X", "#d62728"),
@@ -84,58 +84,74 @@ def _showing(plane, hidden, points):
     return replace(plane, limits=_around(plane.flat(torch.cat([hidden, positions]))))
 
 
-def phase_portraits(model, language, title, longest=None):
+@drawn
+def phase_portraits(model, language, title, points=None):
     """A panel per symbol for an SRN (S = 1) with two or more hidden units: where the symbol's map
     leads (arrows), its fixed points with their eigenvalues, the steps of strings with several n,
-    and the output's boundaries. Raises ModelError for one hidden unit, an LSTM, or S > 1."""
+    and the output's boundaries. points: all_fixed_points, where they are there already. Raises
+    ModelError for one hidden unit, an LSTM, or S > 1."""
     if model.n_hidden < 2:
         raise ModelError("a phase portrait needs a plane: the network has one hidden unit")
     maps = srn_maps(model, language.symbols)
-    stream, activity = visited_states(model, language, longest)
+    stream, activity = visited_states(model, language)
     hidden = activity.hidden[0].detach().cpu().double()  # (B, T, H)
     start = model.start(1).hidden[0].detach().cpu().double()  # (1, H)
     before = torch.cat([start[None].expand(len(hidden), -1, -1), hidden[:, :-1]], 1)
     valid, inputs = stream.valid.cpu(), stream.inputs.cpu()
     shown = valid
-    if isinstance(language, CountingLanguage):  # the string and the first A of the next one
-        last = torch.arange(1, len(hidden) + 1) * sum(language.multiples)
+    if language.numbered:  # the string and the first symbol of the next one
+        last = torch.tensor([len(language.word(n)) for n in range(1, len(hidden) + 1)])
         shown = torch.arange(valid.shape[1]) <= last[:, None]
-    points = [fixed_points(map, hidden[valid]) for map in maps]
+    points = all_fixed_points(model, language) if points is None else points
     states = torch.cat([start, hidden[valid]])
     plane = _showing(plane_of(states), states, sum(points, []))
-    across = min(len(maps), 3 if len(maps) != 4 else 2)
+    across = 2 if len(maps) in (2, 4) else 3
     down = -(-len(maps) // across)
-    side = 4.6 if across == 2 else 3.9
-    figure = Figure(figsize=(side * across + 0.2, (side - 0.1) * down + 1.1))
-    figure.set_layout_engine("constrained")
+    side = 8.6 / across
+    title = "\n".join(filter(None, [title, plane.note]))
+    figure = Figure(title, 8.6, (side + 0.1) * down + 1.4)
     axes = figure.subplots(down, across, squeeze=False).ravel()
     rows = _several(language, len(hidden))
+    steps = []
     for k, (ax, map) in enumerate(zip(axes, maps, strict=False)):
         _draw_field(ax, map, plane)
-        _draw_boundaries(ax, model, language.symbols, plane)
-        for colour, b in rows:
+        steps.append([])
+        for shade, b in rows:
             here = shown[b] & (inputs[b] == k)
             ends = plane.flat(torch.stack([before[b][here], hidden[b][here]], 1)).numpy()
-            _draw_steps(ax, ends, colour)
-        _draw_points(ax, points[k], plane)
+            _draw_steps(ax, ends, shade)
+            steps[-1].append(along(ends))
+        for point in points[k]:
+            marker, fill = POINT_LOOKS[point.kind]
+            look = {"mfc": fill, "mec": "black", "ms": 8, "mew": 1.2, "zorder": 5}
+            ax.plot(*plane.flat(point.position), marker, clip_on=False, **look)
         ax.set(title=f"reading {map.name}", xlabel=plane.names[0], ylabel=plane.names[1])
         ax.set(xlim=plane.limits[0], ylim=plane.limits[1])
         ax.locator_params(nbins=5)
+        ax.label_outer()
     for ax in axes[len(maps) :]:
         ax.remove()
     kinds = {point.kind for some in points for point in some}
     _key(figure, kinds, rows, language)
-    figure.suptitle("\n".join(filter(None, [title, plane.note])), fontsize=11)
+    figure.draw_without_rendering()
+    region = _most_probable(model, plane)
+    for ax, some, paths in zip(axes, points, steps, strict=False):
+        path = np.concatenate(paths)
+        places = [plane.flat(point.position).tolist() for point in some]
+        names = [f"next: {symbol}" for symbol in language.symbols]
+        taken = draw_regions(ax, region, names, [*path.tolist(), *places], fontsize=FONT)
+        texts = [", ".join(number_text(v) for v in point.eigenvalues[:2]) for point in some]
+        labels = list(zip(texts, places, strict=True))
+        place_labels(ax, labels, [*path.tolist(), *taken], fontsize=FONT, bbox=BOXED)
     return figure
 
 
 def _several(language, n_rows):
-    """(colour, row) of the strings to draw: several n of a counting language, else 40 strings."""
-    if not isinstance(language, CountingLanguage):
-        return [("#1f77b4", b) for b in range(min(n_rows, 40))]
+    """(colour, row) of the strings to draw: several n, or MAX_ROWS strings that have none."""
+    if not language.numbered:
+        return [(COLOURS[0], b) for b in range(min(n_rows, MAX_ROWS))]
     chosen = sorted({1, max(1, n_rows // 3), max(1, 2 * n_rows // 3), n_rows})
-    colours = ("#0072b2", "#009e73", "#e69f00", "#cc79a7")  # Okabe & Ito
-    return [(colours[k], n - 1) for k, n in enumerate(chosen)]
+    return [(COLOURS[k], n - 1) for k, n in zip((0, 2, 4, 3), chosen, strict=False)]
 
 
 def _draw_field(ax, map, plane):
@@ -151,78 +167,23 @@ def _draw_field(ax, map, plane):
     ax.quiver(*points.numpy().T, *arrow.numpy().T, zorder=1, **style)
 
 
-def _draw_boundaries(ax, model, symbols, plane):
-    """Lines where the most probable next symbol changes, and its name in each region."""
-    x, y = (np.linspace(low, high, 300) for low, high in plane.limits)
-    points = torch.from_numpy(np.stack(np.meshgrid(x, y), -1))
+def _most_probable(model, plane):
+    """A function of points (..., 2) of the plane: the most probable next symbol there (...)."""
     V, bias = model.V[0].detach().cpu().double(), model.out_bias[0].detach().cpu().double()
-    best = (plane.lift(points) @ V + bias).argmax(-1).numpy()
-    for k in np.unique(best):
-        here = best == k
-        ax.contour(x, y, here, levels=[0.5], colors="black", linewidths=1)
-        if here.mean() > 0.01:
-            paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1.5}
-            centre = points[torch.from_numpy(here)].mean(0).tolist()
-            centre = [
-                min(max(at, low + inside * (high - low)), high - inside * (high - low))
-                for at, (low, high), inside in zip(centre, plane.limits, (0.12, 0.05), strict=True)
-            ]
-            label = f"next: {symbols[k]}"
-            ax.text(*centre, label, color="0.35", fontsize=9, ha="center", bbox=paper, zorder=1.5)
+    return lambda points: (plane.lift(torch.from_numpy(points)) @ V + bias).argmax(-1).numpy()
 
 
-def _draw_steps(ax, ends, colour):
+def _draw_steps(ax, ends, shade):
     """Each step of one string, from state to state: ends (steps, 2, 2)."""
     if len(ends):
         ax.quiver(
             *ends[:, 0].T,
             *(ends[:, 1] - ends[:, 0]).T,
             **{"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006, "alpha": 0.9},
-            color=colour,
+            color=shade,
             zorder=3,
         )
-        ax.plot(*ends[:, 1].T, ".", color=colour, ms=5, zorder=3)
-
-
-def _draw_points(ax, points, plane):
-    """Fixed points and their eigenvalues, written clear of each other, towards the middle."""
-    places = [plane.flat(point.position).tolist() for point in points]
-    low, high = torch.tensor(plane.limits, dtype=torch.float64).T
-    # boxes that are taken: centre x, centre y, half width, half height, in points
-    at = [(PANEL * (torch.tensor(place) - low) / (high - low)).tolist() for place in places]
-    taken = [(x, y, 6, 6) for x, y in at]
-    for point, place, (x, y) in zip(points, places, at, strict=True):
-        marker, fill = POINT_LOOKS[point.kind]
-        ax.plot(*place, marker, mfc=fill, mec="black", ms=9, mew=1.2, zorder=5, clip_on=False)
-        text = ", ".join(number_text(value) for value in point.eigenvalues[:2])
-        half = (2.9 * len(text) + 4, 8)  # about what 9 point letters take
-        side, up = (-1 if x > PANEL / 2 else 1), (-1 if y > PANEL / 2 else 1)
-        tries = [(s, up * d) for d in (12, -12, 28, -28, 44, -44) for s in (side, -side)]
-        boxes = [(x + s * (9 + half[0]), y + d, *half) for s, d in tries]
-        free = [k for k, box in enumerate(boxes) if _is_free(box, taken)] or [0]
-        taken.append(boxes[free[0]])
-        side, away = tries[free[0]]
-        paper = {"facecolor": "white", "edgecolor": "0.6", "alpha": 0.85, "pad": 1.8, "lw": 0.5}
-        ax.annotate(
-            text,
-            place,
-            xytext=(9 * side, away),
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontsize=9,
-            bbox=paper,
-            zorder=6,
-        )
-
-
-def _is_free(box, taken):
-    """Whether a box lies in the panel and touches none of the others."""
-    x, y, wide, high = box
-    inside = wide < x < PANEL - wide and high < y < PANEL - high
-    return inside and all(
-        abs(x - left) > wide + w or abs(y - bottom) > high + h for left, bottom, w, h in taken
-    )
+        ax.plot(*ends[:, 1].T, ".", color=shade, ms=5, zorder=3)
 
 
 def number_text(value):
@@ -230,8 +191,7 @@ def number_text(value):
     value = complex(value)
     # adding 0 turns the -0.0 of a small negative number into 0.0
     real, imaginary = round(value.real, 2) + 0.0, round(value.imag, 2) + 0.0
-    text = f"{real:.2f}{imaginary:+.2f}i" if imaginary else f"{real:.2f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return f"{real:.2f}{imaginary:+.2f}i" if imaginary else f"{real:.2f}"
 
 
 def _key(figure, kinds, rows, language):
@@ -240,7 +200,9 @@ def _key(figure, kinds, rows, language):
         for kind, (marker, fill) in POINT_LOOKS.items()
         if kind in kinds
     ]
-    if isinstance(language, CountingLanguage):
+    if language.numbered:
         handles += [Line2D([], [], color=c, marker=".", label=f"n = {b + 1}") for c, b in rows]
     handles.append(Line2D([], [], color="black", lw=1, label="output boundary"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(handles), 6), fontsize=FONT
+    )

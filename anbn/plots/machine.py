@@ -5,77 +5,65 @@ import math
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
+from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch, Polygon
+from matplotlib.patches import Circle, FancyArrowPatch
+from matplotlib.path import Path
 
 from anbn.plots.dynamics import plane_of
+from anbn.plots.style import FONT, LIGHT, PAPER, SMALL, Figure, colour, drawn, place_labels
 
-COLOURS = (  # Okabe & Ito's, one per symbol
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7"),
-    *("#e69f00", "#56b4e9", "#000000"),
-)
-SMALL = 12  # machines of so many states are laid out by their distances in the graph
-
-
-def colour_of(symbols, symbol):
-    """The colour of a symbol's arrows."""
-    return COLOURS[symbols.index(symbol) % len(COLOURS)]
+MAX_FREE = 24  # machines of so many states are laid out by their distances in the graph
+MAX_STATES = 60  # drawn; of a larger machine the first ones
+RADIUS = 0.30  # of a state; states are at least 1.15 apart
 
 
+@drawn
 def draw_machine(machine, language, title):
     """The machine as a graph: states as circles with their number and what they predict, an arrow
-    per transition in the colour of its symbol. Large machines are laid out in columns, by how many
-    symbols lead to a state, and rows, by the symbol that led there."""
-    small = machine.n_states <= SMALL
-    place = _by_distance(machine) if small else _in_columns(machine, language.symbols)
-    width = max(x for x, _ in place) + 1
-    height = max(y for _, y in place) + 1
-    inch = 1.0 if small else 0.62
-    size = (max(6.5, inch * (width + 1)), max(2.4, inch * (height + 0.6) + 1.2))
-    figure = Figure(figsize=size)
-    figure.set_layout_engine("constrained")
+    per transition in the colour of its symbol. Machines for numbered strings, and large ones, are
+    laid out in columns, by how many symbols lead to a state, and rows, by the symbol that led
+    there."""
+    free = machine.n_states <= (12 if language.numbered else MAX_FREE)
+    place = _by_distance(machine) if free else _in_columns(machine, language.symbols)
+    place = np.array(place[:MAX_STATES])
+    arcs = {e: s for e, s in machine.arcs().items() if max(e) < len(place)}
+    curves = {ends: _curve(place, *ends) for ends in arcs if ends[0] != ends[1]}
+    corners = np.concatenate([place - 0.75, place + 0.75, [place[0] - (1.3, 0)], *curves.values()])
+    (left, top), (right, bottom) = corners.min(0), corners.max(0)
+    inch = min(1.0, max(0.5, 9.0 / (right - left)))  # of a unit
+    font = FONT if inch > 0.8 else SMALL
+    title += "\nin a state: its number, and what it predicts"
+    if len(place) < machine.n_states:
+        title += f"; the first {len(place)} of {machine.n_states} states"
+    height = inch * (bottom - top)
+    figure = Figure(title, max(7.5, inch * (right - left)), height + 1.6)
     ax = figure.add_subplot()
-    font = 9 if small else 7
-    radius = 0.30
-    for (origin, to), symbols in machine.arcs().items():
-        colour = colour_of(language.symbols, symbols[0])
-        _draw_arc(ax, place, origin, to, symbols, colour, radius, font)
-    for state, (x, y) in enumerate(place):
-        final = not machine.predicts[state]
-        style = {"s": (radius * inch * 2 * 72) ** 2, "edgecolor": "black", "zorder": 3}
-        ax.scatter(x, y, color="#fff3c4" if state == 0 else "white", lw=2 if final else 1, **style)
-        ax.text(x, y, _short(machine, state), ha="center", va="center", fontsize=font, zorder=4)
-    ax.annotate(
-        "start",
-        place[0],
-        (place[0][0] - 0.95, place[0][1]),
-        va="center",
-        ha="center",
-        fontsize=font + 1,
-        arrowprops={"arrowstyle": "->", "shrinkB": radius * inch * 72},
-    )
-    ax.set(xlim=(-1.3, width - 0.3), ylim=(height - 0.4, -0.9), aspect="equal")
+    ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     ax.axis("off")
+    for ends, symbols in arcs.items():
+        _draw_arc(ax, place[ends[0]], curves.get(ends), symbols, language, font)
+    for state, (x, y) in enumerate(place):
+        predicted = machine.predicts[state]
+        style = {"facecolor": LIGHT if state == 0 else "white", "edgecolor": "black", "zorder": 3}
+        ax.add_patch(Circle((x, y), RADIUS, lw=1 if predicted else 2, **style))
+        text = f"{state}\n{'/'.join(predicted) or 'end'}"
+        ax.text(x, y, text, ha="center", va="center", fontsize=font, zorder=4)
+    start = place[0] - (1.0, 0)
+    arrow = {"arrowstyle": "->", "shrinkB": RADIUS * inch * 72}
+    centred = {"va": "center", "ha": "center", "fontsize": font}
+    ax.annotate("start", place[0], start, arrowprops=arrow, **centred)
     _key(figure, machine, language)
-    figure.suptitle(f"{title}\nin a state: its number, and what it predicts", fontsize=11)
     return figure
-
-
-def _short(machine, state):
-    predicted = machine.predicts[state]
-    return f"{state}\n{'/'.join(predicted) if predicted else 'end'}"
 
 
 def _key(figure, machine, language, *more):
     seen = sorted({s for ways in machine.transitions for s in ways}, key=language.symbols.index)
-    handles = [
-        Line2D([], [], color=colour_of(language.symbols, s), marker=">", label=f"reading {s}")
-        for s in seen
-    ]
+    shades = {symbol: colour(language.symbols.index(symbol)) for symbol in seen}
+    handles = [Line2D([], [], color=c, marker=">", label=f"reading {s}") for s, c in shades.items()]
     handles += more
-    columns = min(len(handles), 4)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=9)
+    columns = min(len(handles), 5)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=FONT)
 
 
 def _by_distance(machine):
@@ -129,103 +117,88 @@ def _in_columns(machine, symbols):
     return place
 
 
-def _draw_arc(ax, place, origin, to, label, colour, radius, font):
-    """An arrow between the rims of two circles, bent so that the way back does not lie on it, and
-    further where it would cross another circle."""
-    start, end = np.array(place[origin]), np.array(place[to])
-    style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": colour, "lw": 1.1, "zorder": 2}
-    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
-    if origin == to:
-        rim = start - (0.75 * radius, 0.65 * radius), start + (0.75 * radius, -0.65 * radius)
+def _curve(place, origin, to):
+    """The arrow's way from one state to another, (41, 2) points of a parabola between the rims:
+    bent so that the way back does not lie on it, and further where it would cross a circle."""
+    start, end = place[origin], place[to]
+    others = np.delete(place, [origin, to], 0).reshape(-1, 2)
+    length = np.linalg.norm(end - start)
+    along = (end - start) / length
+    # the y axis points down: a bend, to the right on screen, is to the left in coordinates
+    aside = np.array([-along[1], along[0]])
+    share = np.linspace(0, 1, 41)[:, None]
+    best, least = None, math.inf
+    for bend in (0.12 * length, 0.5, -0.5, 0.9, -0.9, 1.4, -1.4, 2, -2, 2.8, -2.8, 4, -4):
+        corner = (start + end) / 2 + 2 * bend * aside
+        curve = (1 - share) ** 2 * start + 2 * share * (1 - share) * corner + share**2 * end
+        near = np.linalg.norm(curve[:, None] - others, axis=-1).min(0, initial=9)
+        cost = (near < 1.25 * RADIUS).sum() + abs(bend) / 10
+        if cost < least:
+            best, least = curve, cost
+    outside = np.linalg.norm(best[:, None] - [start, end], axis=-1).min(1) > RADIUS
+    return best[outside]
+
+
+def _draw_arc(ax, origin, curve, label, language, font):
+    """An arrow along a curve (N, 2), or from a state to itself; its label on it."""
+    shade = colour(language.symbols.index(label[0]))
+    style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": shade, "lw": 1.1, "zorder": 2}
+    if curve is None:
+        rim = origin - (0.75 * RADIUS, 0.65 * RADIUS), origin + (0.75 * RADIUS, -0.65 * RADIUS)
         ax.add_patch(FancyArrowPatch(*rim, connectionstyle="arc3,rad=-1.6", **style))
-        at = start - (0, 2.1 * radius)
+        at = origin - (0, 2.1 * RADIUS)
     else:
-        others = np.array([p for k, p in enumerate(place) if k not in (origin, to)]).reshape(-1, 2)
-        length = np.linalg.norm(end - start)
-        along = (end - start) / length
-        # the y axis points down: a bend, to the right on screen, is to the left in coordinates
-        aside = np.array([-along[1], along[0]])
-        share = np.linspace(0, 1, 41)[:, None]
-        for bend in (0.12, 0.2, -0.2, 0.28, -0.28, 0.36, -0.36, 0.12):
-            corner = (start + end) / 2 + bend * length * aside
-            curve = (1 - share) ** 2 * start + 2 * share * (1 - share) * corner + share**2 * end
-            at = (start + end) / 2 + (bend * length / 2 + math.copysign(radius / 2, bend)) * aside
-            near = np.linalg.norm(curve[:, None] - others, axis=-1).min(initial=9)
-            label_near = np.linalg.norm(at - others, axis=-1).min(initial=9)
-            if near > 1.15 * radius and label_near > 1.5 * radius:
-                break
-        ends = start + radius * along, end - radius * along
-        ax.add_patch(FancyArrowPatch(*ends, connectionstyle=f"arc3,rad={bend}", **style))
-    ax.text(
-        *at, label, fontsize=font, color=colour, ha="center", va="center", bbox=paper, zorder=2.5
-    )
+        ax.add_patch(FancyArrowPatch(path=Path(curve), **style))
+        at = curve[len(curve) * 2 // 5]
+    centred = {"ha": "center", "va": "center", "bbox": {**PAPER, "pad": 0.5}}
+    ax.text(*at, label, fontsize=font, color=shade, zorder=2.5, **centred)
 
 
+@drawn
 def draw_over_hidden(machine, language, title):
-    """The machine over the hidden space it was found in: a boundary around the states visited that
-    are one state of the machine, its number at their centre, an arrow per transition. In the
-    plane of the two leading principal directions where there are more than two hidden units."""
+    """The machine over the hidden space it was found in: the states visited, each joined to the
+    centre of the state of the machine that it is, whose number stands there; an arrow per
+    transition. In the plane of the two leading principal directions where there are more than two
+    hidden units."""
     visits = machine.hidden
     if visits[0].shape[-1] == 1:  # a single unit: along a line
         visits = [torch.nn.functional.pad(part, (0, 1)) for part in visits]
     plane = plane_of(torch.cat(visits))
-    figure = Figure(figsize=(8.2, 6.6))
-    figure.set_layout_engine("constrained")
+    if machine.n_states > MAX_STATES:
+        title += f"\nthe first {MAX_STATES} of {machine.n_states} states"
+    figure = Figure("\n".join(filter(None, [title, plane.note])), 8.2, 6.8)
     ax = figure.add_subplot()
-    flat = [plane.flat(part).numpy() for part in visits]
-    reach = max(high - low for low, high in plane.limits)
+    flat = [plane.flat(part).numpy() for part in visits[:MAX_STATES]]
     centres = [points.mean(0) if len(points) else None for points in flat]
-    font = 9 if machine.n_states <= SMALL else 7
-    for points in flat:
-        if len(points):
-            outline = _outline(points, 0.012 * reach)
-            ax.add_patch(Polygon(outline, facecolor="#fff3c4", edgecolor="0.35", lw=0.9, zorder=1))
-            ax.plot(*points.T, ".", color="0.55", ms=2.5, zorder=2)
+    font = FONT if machine.n_states <= MAX_FREE else SMALL
+    ways = []
+    for points, centre in zip(flat, centres, strict=True):
+        lines = [(centre, point) for point in points]
+        ax.add_collection(LineCollection(lines, colors="0.75", linewidths=0.6, zorder=1))
+        ax.plot(*points.T, ".", color="0.45", ms=3, zorder=2)
     for (origin, to), symbols in machine.arcs().items():
-        colour = colour_of(language.symbols, symbols[0])
-        if origin == to:
-            at = centres[origin] + (0, 0.035 * reach)
-            ax.text(*at, f"\N{CLOCKWISE OPEN CIRCLE ARROW} {symbols}", color=colour, fontsize=11)
-        elif centres[origin] is not None and centres[to] is not None:
-            style = {"arrowstyle": "-|>", "mutation_scale": 8, "color": colour, "lw": 0.8}
-            bent = {"connectionstyle": "arc3,rad=0.12", "shrinkA": 5, "shrinkB": 5, "alpha": 0.75}
-            arrow = FancyArrowPatch(centres[origin], centres[to], **style, **bent, zorder=3)
-            ax.add_patch(arrow)
-            if machine.n_states <= SMALL:
-                way = centres[to] - centres[origin]
-                at = (centres[origin] + centres[to]) / 2 + 0.06 * np.array([way[1], -way[0]])
-                ax.text(*at, symbols, color=colour, fontsize=font, ha="center", zorder=4)
-    paper = {"facecolor": "white", "edgecolor": "0.5", "lw": 0.4, "pad": 1, "alpha": 0.85}
-    for state, centre in enumerate(centres):
-        if centre is not None:
-            ax.text(*centre, state, fontsize=font, ha="center", va="center", bbox=paper, zorder=5)
+        if max(origin, to) >= len(centres) or centres[origin] is None or centres[to] is None:
+            continue
+        shade = colour(language.symbols.index(symbols[0]))
+        if origin != to:
+            style = {"arrowstyle": "-|>", "mutation_scale": 8, "color": shade, "lw": 0.9}
+            bent = {"connectionstyle": "arc3,rad=0.12", "shrinkA": 3, "shrinkB": 3, "alpha": 0.8}
+            ax.add_patch(FancyArrowPatch(centres[origin], centres[to], **style, **bent, zorder=3))
+            ways.append(np.linspace(centres[origin], centres[to], 12))
     ax.plot(*flat[0][0], "*", mfc="white", mec="black", ms=14, zorder=4)
-    wide = [(low - 0.05 * reach, high + 0.05 * reach) for low, high in plane.limits]
-    ax.set(xlim=wide[0], ylim=wide[1], xlabel=plane.names[0], ylabel=plane.names[1])
+    (left, right), (low, high) = plane.limits
+    wide, tall = 0.05 * (right - left), 0.07 * (high - low)
+    ax.set(xlim=(left - wide, right + wide), ylim=(low - tall, high + tall))
+    ax.set(xlabel=plane.names[0], ylabel=plane.names[1])
     star = Line2D([], [], ls="", marker="*", mfc="white", mec="black", ms=12, label="start state")
     _key(figure, machine, language, star)
-    figure.suptitle("\n".join(filter(None, [title, plane.note])), fontsize=11)
+    figure.draw_without_rendering()
+    labels = []
+    for state, centre in enumerate(centres):
+        if centre is not None:
+            itself = [s for s, to in machine.transitions[state].items() if to == state]
+            loop = f" \N{CLOCKWISE OPEN CIRCLE ARROW}{''.join(itself)}" if itself else ""
+            labels.append((f"{state}{loop}", centre))
+    box = {**PAPER, "edgecolor": "0.5", "lw": 0.4, "pad": 1}
+    place_labels(ax, labels, np.concatenate([*flat, *ways]), fontsize=font, bbox=box)
     return figure
-
-
-def _outline(points, margin):
-    """A polygon around points (N, 2), `margin` away: the convex hull of small circles."""
-    angle = np.linspace(0, 2 * np.pi, 17)[:-1]
-    circle = margin * np.stack([np.cos(angle), np.sin(angle)], -1)
-    around = (points[:, None] + circle).reshape(-1, 2)
-    around = sorted(map(tuple, around.tolist()))
-
-    def half(path):  # Andrew's monotone chain
-        chain = []
-        for point in path:
-            while len(chain) > 1 and _turn(*chain[-2:], point) <= 0:
-                chain.pop()
-            chain.append(point)
-        return chain[:-1]
-
-    return half(around) + half(around[::-1])
-
-
-def _turn(a, b, c):
-    """Above 0 where the way a, b, c turns left."""
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

@@ -1,18 +1,19 @@
 """Pictures of many networks: their loss during training, and how far they count."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
-SOLVED, UNSOLVED = "#1f77b4", "#ff7f0e"  # two of tab10
+from anbn.plots.style import COLOURS, FONT, Figure, drawn
+
+SOLVED, UNSOLVED = COLOURS[:2]
 
 
-def learning(sequences, loss, solved, floor, title):
+@drawn
+def learning(sequences, loss, solved, true_loss, title):
     """The coursework loss of every network during training. sequences (R,) reporting steps,
-    loss (R, S), solved (S,) bool, floor: what a perfect predictor reaches; the coursework's target
-    is not the true distribution, so that a network can come to lie below it."""
-    figure = Figure(figsize=(7.5, 4.2))
-    figure.set_layout_engine("constrained")
+    loss (R, S), solved (S,) bool, true_loss: that of a predictor of the true probabilities, which
+    are not the coursework's target, so that a network can come to lie below it."""
+    figure = Figure(title, 7.5, 4.2)
     ax = figure.add_subplot()
     sequences, loss = np.asarray(sequences) / 1000, np.asarray(loss)
     solved = np.asarray(solved)
@@ -25,24 +26,24 @@ def learning(sequences, loss, solved, floor, title):
             ax.plot(sequences, loss[:, which], style, color=colour, **thin)
             label = f"{name}: {which.sum()} networks" if which.sum() != 1 else f"{name}: 1 network"
             ax.plot([], [], style, color=colour, label=label)
-    if floor > 0:
-        ax.axhline(floor, color="black", lw=1, ls=":", label=f"true probabilities: {floor:.4f}")
+    if true_loss > 0:
+        label = f"a predictor of the true probabilities: {true_loss:.4f}"
+        ax.axhline(true_loss, color="black", lw=1, ls=":", label=label)
     ax.set(xlabel="training sequences per network, in thousands", yscale="log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_ylabel("loss (mean squared difference)")
     ax.grid(alpha=0.3, which="both")
-    ax.legend(fontsize=9)
-    ax.set_title(title, fontsize=11)
+    ax.legend(fontsize=FONT, loc="upper right")
     return figure
 
 
+@drawn
 def reach(first_failing_n, n_most, trained_to, title):
     """What fraction of the networks counts how far: first_failing_n (S,), trained on n up to
     trained_to, tried up to n_most."""
-    figure = Figure(figsize=(7.5, 4.2))
-    figure.set_layout_engine("constrained")
+    figure = Figure(title, 7.5, 4.2)
     ax = figure.add_subplot()
     ordered = np.sort(np.asarray(first_failing_n))
     failing = ordered[ordered <= n_most]
@@ -59,6 +60,21 @@ def reach(first_failing_n, n_most, trained_to, title):
     ax.set_xlabel(f"n, tried up to {n_most:,}")
     ax.set_ylabel("networks right at every string up to n, %")
     ax.grid(alpha=0.3, which="both")
-    ax.legend(fontsize=9)
-    ax.set_title(title, fontsize=11)
+    ax.legend(fontsize=FONT, loc="upper right")
     return figure
+
+
+def figures(networks, evaluation, true_loss):
+    """{file name: Figure} of a run: how the networks learned, and how far they count.
+
+    networks: anbn.networks.Networks. true_loss: as in `learning`.
+    """
+    made, failing = {}, evaluation.first_failing_n
+    if networks.history:
+        sequences, loss, *_ = zip(*networks.history, strict=True)
+        figure = learning(sequences, loss, evaluation.solved, true_loss, networks.title)
+        made["learning.png"] = figure
+    if failing is not None and networks.model.n_networks > 1:
+        length = networks.language.length
+        made["reach.png"] = reach(failing, evaluation.n_most, length, networks.title)
+    return made

@@ -1,1 +1,1 @@
-"""The plain baselines that scripts/bench.py measures against, and how cost grows."""
+"""What scripts/bench.py measures, a file for each part, and the plain loops it is held against."""

@@ -1,7 +1,9 @@
-"""The plain loop that anbn.train is measured against: one network, one sequence per update, the
-plain recurrence of anbn.models, autograd and torch.optim.Adam, as a textbook writes it.
+"""Training sequences of recurrent networks against a plain loop: one network, one sequence per
+update, a step per symbol, autograd and torch.optim.Adam; then the compiled code against the plain
+one. On one thread, as in seq_train.py.
 
-Both train on the same kind of streams, five strings each, with the same loss.
+The plain loop trains our own SRN and LSTM (anbn/models.py), a model of one network: as they are
+without scan.c they are the textbook's.
 """
 
 from dataclasses import replace
@@ -14,71 +16,73 @@ from anbn.counting import CountingLanguage
 from anbn.models import MODELS
 from anbn.recipes import default_recipe
 from anbn.train import build, train
+from benchmarks.timing import compare
 
 MEASURED = (("anb2n", "srn", 2), ("anbncn", "lstm", 3))
-N_NETWORKS = 64
+MANY = 64  # networks side by side
+FEW = 8  # as many as seq_train.py trains by default
 PLAIN_SEQUENCES = 100  # per measurement, one network
 OUR_UPDATES = 32  # per measurement, all networks
 
 
+def rows(rounds):
+    """A row for each network and number of networks, and for the compiled code."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for name, kind, n_hidden in MEASURED:
+        which = CountingLanguage.named(name), kind, n_hidden
+        title = f"{name} {kind.upper()}-{n_hidden}"
+        for count in (MANY, FEW):
+            loops = plain_loop(*which), our_loop(*which, count)
+            yield compare(f"{title}, {count} networks against one", *loops, "sequences", rounds)
+        if compiled.load() is not None:
+            loops = without_compiler(our_loop(*which, MANY)), our_loop(*which, MANY)
+            yield compare(f"{title}, scan.c against torch", *loops, "sequences", rounds)
+    torch.set_num_threads(threads)
+
+
 def plain_loop(language, kind, n_hidden):
     """A function that trains one network on PLAIN_SEQUENCES sequences and returns their number."""
-    network = MODELS[kind](language.n_symbols, n_hidden)
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.005)
+    model = MODELS[kind](language.n_symbols, n_hidden)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
     generator = torch.Generator().manual_seed(0)
 
     def work():
         for _ in range(PLAIN_SEQUENCES):
             stream = language.streams(language.draw((1,), generator))
-            loss = cross_entropy(network(stream.inputs).logits[0, 0], stream.targets[0])
+            logits = model(stream.inputs).logits  # (1, 1, T, K)
             optimizer.zero_grad()
-            loss.backward()
+            cross_entropy(logits[0, 0], stream.targets[0]).backward()
             optimizer.step()
         return PLAIN_SEQUENCES
 
     return work
 
 
-def our_loop(language, kind, n_hidden):
-    """A function that trains N_NETWORKS side by side with the default recipe for OUR_UPDATES
-    updates and returns the number of sequences, summed over the networks. The networks are not
-    evaluated: that is not training."""
+def our_loop(language, kind, n_hidden, n_networks):
+    """A function that trains networks side by side with the default recipe for OUR_UPDATES updates
+    and returns the number of sequences, summed over the networks. They are not evaluated."""
     recipe = replace(default_recipe(language, kind, n_hidden), n_sequences=10**8)  # never ends
-    model = build(language, kind, n_hidden, range(N_NETWORKS), recipe)
-    per_report = OUR_UPDATES * recipe.batch_size
-    options = {"report_every": per_report, "evaluate": False}
-    records = train(model, language, recipe, range(N_NETWORKS), **options)
+    model = build(language, kind, n_hidden, range(n_networks), recipe)
+    report_every = OUR_UPDATES * recipe.batch_size
+    options = {"report_every": report_every, "evaluate": False}
+    records = train(model, language, recipe, range(n_networks), **options)
 
     def work():
         next(records)
-        return N_NETWORKS * per_report
+        return n_networks * report_every
 
     return work
 
 
-def comparisons():
-    """(name, plain loop, ours) of each network measured."""
-    for name, kind, n_hidden in MEASURED:
-        language = CountingLanguage.named(name)
-        title = f"{name} {kind.upper()}-{n_hidden}, {N_NETWORKS} networks against one"
-        yield title, plain_loop(language, kind, n_hidden), our_loop(language, kind, n_hidden)
+def without_compiler(work):
+    """`work` as it is where there is no compiler."""
 
+    def plain():
+        load, compiled.load = compiled.load, lambda: None
+        try:
+            return work()
+        finally:
+            compiled.load = load
 
-def comparisons_of_loops():
-    """(name, ours with torch's operations, ours with scan.c), if there is a compiler."""
-    if compiled.load() is None:
-        return
-    for name, kind, n_hidden in MEASURED:
-        language = CountingLanguage.named(name)
-        slow, fast = (our_loop(language, kind, n_hidden) for _ in range(2))
-        title = f"{name} {kind.upper()}-{n_hidden}, scan.c against torch's operations"
-        yield title, lambda work=slow: not_compiled(work), fast
-
-
-def not_compiled(work):
-    """work(), without scan.c."""
-    load, compiled.load = compiled.load, lambda: None
-    try:
-        return work()
-    finally:
-        compiled.load = load
+    return plain

@@ -1,1 +1,58 @@
-"""What the command-line scripts share: options, run folders, processes."""
+"""What the command-line scripts share: options, run folders, processes.
+
+Here is what has to be in place before anything else is imported: how a process ends when Ctrl-C or
+SIGTERM asks for it, and whether it is one of several.
+"""
+
+import os
+import signal
+import sys
+
+begun = False  # whether there is a run folder; until then an interrupt loses nothing
+
+
+def ended(saved):
+    """Told at the end of a script whether everything is saved; processes.py sets its own."""
+
+
+def launched():
+    """Whether torch's launcher (torchrun, or ourselves) has started this process. A RANK alone, as
+    other programs set it, does not say so."""
+    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID")
+    return all(os.environ.get(name) for name in names)
+
+
+def first_process():
+    """Whether this is the only process of a run, or the first of those that share it."""
+    return not launched() or os.environ["RANK"] == "0"
+
+
+def _interrupted(number, frame):
+    """Ctrl-C or SIGTERM: KeyboardInterrupt, so that what has been trained is kept. While modules
+    are imported that could end in a traceback of theirs; nothing is trained then: end at once."""
+    if launched():
+        signal.signal(number, signal.SIG_IGN)  # it comes twice, from the terminal and the launcher
+    while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    if frame and not begun:
+        if first_process():
+            say("interrupted")
+        os._exit(130)
+    raise KeyboardInterrupt
+
+
+def say(text):
+    """One line on stderr that begins with the script's name."""
+    program = sys.argv[0].replace("\\", "/").rsplit("/", 1)[-1]
+    print(f"{program}: {text}", file=sys.stderr, flush=True)
+
+
+def on_interrupt(handler):
+    """Call `handler` on Ctrl-C and SIGTERM, unless these were ignored when the script was started
+    (as by nohup)."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+on_interrupt(_interrupted)

@@ -4,12 +4,23 @@ Exit status: 0 done, 1 trained but nothing solved, 2 bad input, 130 interrupted 
 """
 
 import argparse
+import contextlib
 import difflib
 import math
 import os
+import re
+import signal
 import sys
+import time
+
+import common
+from common import first_process, launched, on_interrupt, say
 
 PACKAGES = ("kuzu", "xor", "anbn")
+NEEDED = ("torch", "torchvision", "numpy", "matplotlib")
+OUT_OF_MEMORY = re.compile(  # as torch and Python word it
+    r"can't allocate|bad_alloc|out of memory|(calculation|multiplication) overflow|int too large"
+)
 
 
 class BadInput(Exception):
@@ -17,7 +28,7 @@ class BadInput(Exception):
 
 
 class ProcessLost(Exception):
-    """One of the processes that share a run is gone; the message says what is kept."""
+    """One of the processes that share a run is gone."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,8 +40,12 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **kwargs)
 
     def parse_known_args(self, args=None, namespace=None):
-        args = sys.argv[1:] if args is None else args
-        return super().parse_known_args([_underscored(a) for a in args], namespace)
+        args = [_underscored(word) for word in (sys.argv[1:] if args is None else args)]
+        for before, word in zip(["", *args], args, strict=False):
+            name, equals, value = word.partition("=")
+            if not word or (word.startswith("--") and equals and not value):
+                self.error(f"{name or before or 'an argument'} is empty: give it a value")
+        return super().parse_known_args(args, namespace)
 
     def parse_args(self, args=None, namespace=None):
         parsed, unknown = self.parse_known_args(args, namespace)
@@ -42,9 +57,7 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def error(self, message):
-        if not first_process():
-            self.exit(2)
-        self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
+        raise BadInput(f"{message} (--help lists the options)")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -60,11 +73,13 @@ def _underscored(argument):
     if not argument.startswith("--"):
         return argument
     name, equals, value = argument.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value
+    return "--" + name[2:].replace("-", "_") + equals + os.path.expanduser(value)
 
 
 def number(kind=float, least=None, above=None, most=None):
-    """An argparse type: a finite `kind` (int or float) within the given bounds."""
+    """An argparse type: a finite `kind` (int or float) within the given bounds; an int is at most
+    a thousand million unless `most` says otherwise."""
+    most = 10**9 if most is None and kind is int else most
 
     def parse(text):
         try:
@@ -72,30 +87,28 @@ def number(kind=float, least=None, above=None, most=None):
         except ValueError:
             what = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
-        if not math.isfinite(value):
+        if kind is float and not math.isfinite(value):
             raise argparse.ArgumentTypeError(f"{text} is not a finite number")
         if least is not None and value < least:
             raise argparse.ArgumentTypeError(f"{text} is too small, it must be at least {least}")
         if above is not None and value <= above:
             raise argparse.ArgumentTypeError(f"{text} must be above {above}")
         if most is not None and value > most:
-            raise argparse.ArgumentTypeError(f"{text} is too large, it must be at most {most}")
+            raise argparse.ArgumentTypeError(f"{text} is too large, it must be at most {most:,}")
         return value
 
     return parse
 
 
-def boolean(text):
-    """An argparse type for `--embed True`, as older scripts spell it."""
-    if text.lower() in ("true", "1", "yes"):
-        return True
-    if text.lower() in ("false", "0", "no"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
-
-
 def add_flag(group, name, help):
-    """Add a switch that also takes a value: `--embed`, `--embed True`, `--embed False`."""
+    """Add a switch that also takes a value, as older scripts spell it: `--embed`, `--embed True`,
+    `--embed False`."""
+
+    def boolean(text):
+        if text.lower() in ("true", "1", "yes", "false", "0", "no"):
+            return text.lower() in ("true", "1", "yes")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
+
     group.add_argument(
         name, nargs="?", const=True, default=False, type=boolean, metavar="BOOL", help=help
     )
@@ -104,13 +117,23 @@ def add_flag(group, name, help):
 def add_shared(parser, seeds=1, seeds_help="train this many networks with consecutive seeds"):
     """Add the options every training script takes."""
     group = parser.add_argument_group("run")
-    group.add_argument("--seed", type=number(int, 0), default=0, help="seed of all randomness")
+    group.add_argument(
+        "--seed", type=number(int, 0, most=2**63 - 1), default=0, help="seed of all randomness"
+    )
     group.add_argument("--seeds", type=number(int, 1), default=seeds, help=seeds_help)
     group.add_argument(
         "--device",
         choices=("auto", "cpu", "cuda", "mps"),
         default="auto",
-        help="auto takes the accelerator if there is one",
+        help="auto: an accelerator where it is faster than the CPU",
+    )
+    group.add_argument(
+        "--processes",
+        type=lambda text: text if text == "auto" else number(int, 1, most=4096)(text),
+        default="auto",
+        metavar="N",
+        help="share the networks out over N processes; auto: as many as there are cores, where "
+        "there are networks enough",
     )
     add_flag(group, "--no_cuda", "stay on the CPU, the same as --device cpu")
     group.add_argument(
@@ -125,34 +148,76 @@ def add_shared(parser, seeds=1, seeds_help="train this many networks with consec
     return group
 
 
-def first_process():
-    """Whether this is the only process of a run, or the first of those torchrun has started."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def run(main):
     """Run a script's `main()` and end with its exit status.
 
-    Bad input, a file that cannot be read or written, and the errors our own packages raise for
-    users end in one line and status 2; anything else is a bug of ours and keeps its traceback.
+    Bad input, a file that cannot be read or written, too little memory, a package that is not
+    installed and the errors our own packages raise for users end in one line and status 2; anything
+    else is a bug of ours and keeps its traceback.
     """
-    program = sys.argv[0].replace("\\", "/").rsplit("/", 1)[-1]
+    _settle()
+    saved = False
     try:
-        status = main()
+        status = main() or 0
         sys.stdout.flush()
+        saved = True
     except BrokenPipeError:  # as in `xor_main.py | head`: whoever read us has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + 13)  # what a shell reports for SIGPIPE
-    except Exception as error:
-        ours = type(error).__module__.split(".")[0] in PACKAGES
-        if not (ours or isinstance(error, (BadInput, ProcessLost, OSError))):
-            raise
-        if isinstance(error, BadInput) and not first_process():
-            sys.exit(2)  # the first process says the same
-        message = " ".join(str(error).split())
-        print(f"{program}: error: {message}", file=sys.stderr)
-        sys.exit(2)
+        status = 128 + 13  # what a shell reports for SIGPIPE
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(status or 0)
+        status = 130
+        if first_process():
+            say("interrupted")
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        status = 2
+        if launched() and (not first_process() or isinstance(error, ProcessLost)):
+            # Another process says what is wrong, and the launcher then ends this one; if not, the
+            # fault is here alone.
+            on_interrupt(signal.SIG_DFL)
+            time.sleep(5)
+        say(f"error: {message}")
+    common.ended(saved)
+    on_interrupt(signal.SIG_DFL)  # nothing is left to be kept
+    try:
+        sys.stdout.flush()
+    except OSError:  # nobody reads what is left, or there is no room for it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def _settle():
+    """Make the process independent of what it inherits: output of any encoding or none, figures
+    with a backend of our own, and no more memory than is free, so that too large a run ends in a
+    MemoryError and not by the system's hand."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by `>&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="replace")
+    os.environ["MPLBACKEND"] = "agg"
+    with contextlib.suppress(ImportError, OSError, ValueError, TypeError):  # Linux alone
+        import resource
+
+        with open("/proc/meminfo") as file:
+            free = 1024 * int(re.search(r"MemAvailable: *(\d+)", file.read())[1])
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (free, hard))
+
+
+def _message(error):
+    """What to tell the user of an error, in one line; None if it is a bug of ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError) and error.name in NEEDED:
+        return f"{error.name} is not installed: python -m pip install {' '.join(NEEDED)}"
+    if isinstance(error, MemoryError) or (
+        isinstance(error, (RuntimeError, OverflowError)) and OUT_OF_MEMORY.search(text)
+    ):
+        asked = re.search(r"allocate (\d+) bytes", text)
+        asked = f" for {int(asked[1]) / 1e9:,.0f} GB in one piece" if asked else ""
+        return f"not enough memory{asked}: lower --hid, --seeds, --batch_size or --length"
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename or 'cannot write the output'}: {error.strerror}"
+    ours = type(error).__module__.split(".")[0] in PACKAGES
+    return text if ours or isinstance(error, (BadInput, ProcessLost, OSError)) else None

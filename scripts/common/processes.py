@@ -1,28 +1,98 @@
-"""Many processes, one run: torchrun starts them, the networks are shared out, rank 0 reports.
+"""Many processes, one run: the networks are shared out, the first process reports on all of them.
 
-    torchrun --nproc-per-node 4 scripts/seq_train.py --seeds 256
+    python scripts/seq_train.py --seeds 256                    # as many processes as cores
+    torchrun --nproc-per-node 4 scripts/seq_train.py --seeds 256        # for several machines
 
 Networks do not depend on each other, so nothing is exchanged while they train: every process takes
-its part of the seeds, and rank 0 collects the networks at the end. One process without torchrun is
-the same with nothing to share.
+whole groups of the seeds, and rank 0 collects the networks at the end. A group has one fixed size
+and is trained on one thread, so its networks are the same in any number of processes, bit for bit.
 """
 
+import contextlib
 import os
 import signal
 import sys
+import tempfile
+import uuid
 from datetime import timedelta
 
-from common.options import BadInput, ProcessLost, first_process
+import torch
+import torch.distributed as distributed
+
+import common
+from common import first_process, launched, say
+from common.options import BadInput, ProcessLost
+
+
+def share_out(args, n_networks, group_size=1):
+    """Start this script anew in several processes, where `--processes` and the number of groups
+    ask for it. To be called right after parsing.
+
+    Returns in a process that is to train: the only one, or one that was started here or by
+    torchrun. The process that has started others does not return, but exits with their status.
+    """
+    wanted = args.processes
+    if wanted == "auto":
+        wanted = 1 if args.device in ("cuda", "mps") else usable_cores()
+    groups = -(-n_networks // group_size)
+    count = min(wanted, groups)
+    if count > 1 and not launched():
+        sys.exit(_launch(count))
+    if groups > 1:
+        torch.set_num_threads(1)  # in one process too: with two threads sums round differently
+
+
+def usable_cores():
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _launch(count):
+    """Run this command line in `count` processes under torch's launcher; their exit status."""
+    import logging
+
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.disable()  # what went wrong is said by the process where it did
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as logs:
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=count,
+            logs_specs=DefaultLogsSpecs(log_dir=logs),
+            run_id=uuid.uuid4().hex,
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            local_addr="localhost",
+            max_restarts=0,
+        )
+        try:
+            elastic_launch(config, sys.executable)(*sys.argv)
+        except ChildFailedError as error:
+            rank, failure = error.get_first_failure()
+            if failure.exitcode < 0:
+                name = signal.Signals(-failure.exitcode).name
+                raise ProcessLost(f"process {rank} of {count} was ended by {name}") from None
+            return failure.exitcode
+        except SignalException as ended:
+            return 128 + ended.sigval
+    return 0
 
 
 class Processes:
     """rank: number of this process; count: how many there are; lost: whether one has ended early
-    (torchrun then ends the others with SIGTERM)."""
+    (the launcher then ends the others with SIGTERM)."""
 
     def __init__(self):
-        self.rank = int(os.environ.get("RANK", 0))
-        self.count = int(os.environ.get("WORLD_SIZE", 1))
+        self.rank = int(os.environ["RANK"]) if launched() else 0
+        self.count = int(os.environ["WORLD_SIZE"]) if launched() else 1
         self.lost = False
+        self.others_wait = False  # for rank 0 to say whether it has saved what it gathered
 
     @property
     def first(self):
@@ -32,9 +102,6 @@ class Processes:
         """Meet the other processes; the device of this one."""
         if self.count == 1:
             return device
-        import torch
-        import torch.distributed as distributed
-
         if device.type == "cuda":
             local = int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()
             device = torch.device("cuda", local)
@@ -42,77 +109,100 @@ class Processes:
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         distributed.init_process_group(backend, timeout=timedelta(days=7))  # longer than training
         signal.signal(signal.SIGTERM, self._terminated)
+        common.ended = self._ended
         if not self.first:
             sys.stdout = open(os.devnull, "w")
         return device
 
-    def share(self, seeds):
-        """This process's part of the seeds, neighbours together, parts as even as can be."""
-        if len(seeds) < self.count:
+    def share(self, seeds, group_size=1):
+        """This process's part of the seeds: whole groups of `group_size` neighbours (the last may
+        be smaller), as evenly as can be, the first process's part the largest."""
+        groups = -(-len(seeds) // group_size)
+        if groups < self.count:
             raise BadInput(
-                f"{self.count} processes cannot share {len(seeds)} networks: start fewer processes "
-                "or give a larger --seeds"
+                f"{self.count} processes cannot share {len(seeds)} networks in groups of "
+                f"{group_size}: start fewer processes or give a larger --seeds"
             )
-        bounds = [len(seeds) * r // self.count for r in range(self.count + 1)]
-        return seeds[bounds[self.rank] : bounds[self.rank + 1]]
+        start, end = (-(-groups * r // self.count) * group_size for r in (self.rank, self.rank + 1))
+        return seeds[start:end]
 
     def in_turn(self, work):
         """work() of the first process of every machine, then of the others: what the first has
         downloaded the others find."""
         if self.count == 1:
             return work()
-        import torch.distributed as distributed
-
-        waits = os.environ.get("LOCAL_RANK", "0") != "0"
-        if waits:
-            distributed.barrier()
+        first_here = os.environ["LOCAL_RANK"] == "0"
+        if not first_here:
+            self._meet()
         result = work()
-        if not waits:
-            distributed.barrier()
+        if first_here:
+            self._meet()
         return result
 
+    def _meet(self):
+        with _peers():
+            distributed.barrier()
+
     def gather(self, content):
-        """A list of every process's content on rank 0; None on the others, and where a process is
-        lost (then `lost` says so)."""
+        """A list of every process's content on rank 0, which now saves all of it; None on the
+        others, which then `leave`, and where a process is lost (then `lost` says so)."""
         if self.count == 1:
             return [content]
-        import torch.distributed as distributed
-
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would part the processes
         everything = [None] * self.count if self.first else None
         try:
             if not self.lost:
-                distributed.gather_object(content, everything)
-        except (RuntimeError, KeyboardInterrupt):
+                with _peers():
+                    distributed.gather_object(content, everything)
+        except (ProcessLost, KeyboardInterrupt):
             self.lost = True
+        if self.first and not self.lost:
+            self.others_wait = True
         return None if self.lost else everything
 
     def broadcast(self, content):
         """Rank 0's content, everywhere."""
         if self.count == 1:
             return content
-        import torch.distributed as distributed
-
         box = [content]
-        distributed.broadcast_object_list(box)
+        with _peers():
+            distributed.broadcast_object_list(box)
         return box[0]
 
     def leave(self, folder):
-        """The status of a process other than the first, whose files rank 0 has written anew."""
-        import torch.distributed as distributed
-
-        folder.discard()
-        distributed.destroy_process_group()
+        """The status of a process other than the first. Its files are removed once rank 0 has
+        ended well, everything saved; if rank 0 fails, they stay, and rank 0 says why."""
+        try:
+            saved = self.broadcast(None)
+        except (ProcessLost, KeyboardInterrupt):
+            self.report_loss(folder)
+        if saved:
+            folder.discard()
         return 0
 
     def report_loss(self, folder):
         """End the run after a lost process: one line, status 2."""
-        sys.stdout.flush()
-        raise ProcessLost(
-            f"a process of this run was lost; the networks of process {self.rank} of {self.count} "
-            f"are kept in {folder}"
+        say(
+            f"error: a process of this run was lost; the networks of process {self.rank} of "
+            f"{self.count} are kept in {folder}"
         )
+        sys.exit(2)
+
+    def _ended(self, saved):
+        if self.others_wait:
+            with contextlib.suppress(ProcessLost):
+                self.broadcast(saved)
+        distributed.destroy_process_group()
 
     def _terminated(self, *_):
         self.lost = True
         raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _peers():
+    """Turns the error of an exchange with a process that has ended into ProcessLost."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProcessLost(f"another process of this run has ended ({error})") from None

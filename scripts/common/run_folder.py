@@ -10,43 +10,63 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import matplotlib
 import torch
 
+import common
+from common import first_process
 from common.options import BadInput
 
 
-def choose_device(args):
-    """The torch.device of `--device` and `--no_cuda`. Raises BadInput if it is not there."""
+def choose_device(args, accelerate=False):
+    """The torch.device of `--device` and `--no_cuda`; auto is the CPU unless `accelerate`. Raises
+    BadInput if it is not there."""
     wanted = "cpu" if args.no_cuda else args.device
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there["cpu"] = True
     if wanted == "auto":
-        wanted = next(name for name in ("cuda", "mps", "cpu") if there[name])
+        wanted = next(name for name in there if there[name]) if accelerate else "cpu"
     if not there[wanted]:
-        raise BadInput(
-            f"there is no {wanted} device on this machine; use --device cpu or --device auto"
-        )
+        raise BadInput(f"there is no {wanted} device on this machine; use --device cpu or auto")
     torch.backends.cudnn.deterministic = True  # the same seed, the same figures
     return torch.device(wanted)
 
 
 def write_whole(path, data):
-    """Write bytes or text so that a reader finds the old file or the new one, never a part."""
+    """Write bytes, or text as UTF-8, so that a reader finds the old file or the new one, never a
+    part. Raises BadInput naming the file if there is no room for it or no right to write it."""
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        try:
+            part.write_bytes(data.encode("utf-8", "replace") if isinstance(data, str) else data)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+
+
+def check_writable(path):
+    """To be called before long work whose result `write_whole` will put into `path`; makes its
+    folder. Raises BadInput if the file cannot be written there."""
+    path = Path(path)
+    probe = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror}") from None
+    if path.is_dir():
+        raise BadInput(f"cannot write {path}: it is a folder")
 
 
 class RunFolder:
@@ -55,22 +75,24 @@ class RunFolder:
 
     args: the parsed options, stored as config.json. part: kuzu, xor or seq. name: says what was
     trained, e.g. conv_classic. processes: the Processes that share the run; rank 0 makes the
-    folder, what the others write into it has their number in front. Raises BadInput if the folder
-    cannot be made.
+    folder, what the others write into it has their number in front. more_config: further entries
+    of config.json. Raises BadInput if the folder cannot be made.
     """
 
-    def __init__(self, args, part, name, device, processes=None):
+    def __init__(self, args, part, name, device, processes=None, **more_config):
+        common.begun = True
+        matplotlib.rcdefaults()  # figures in a style of our own, whatever a matplotlibrc says
         self.rows, self.prefix = [], ""
         self.n_processes = 1 if processes is None else processes.count
         if processes is None or processes.first:
-            self._make(args, part, name, device)
+            self._make(args, part, name, device, more_config)
         if processes is not None:
             self.path = Path(processes.broadcast(str(self.path) if processes.first else None))
             if not processes.first:
                 self.path.mkdir(parents=True, exist_ok=True)  # another machine may not see it
                 self.prefix = f"process{processes.rank}_"
 
-    def _make(self, args, part, name, device):
+    def _make(self, args, part, name, device, more_config):
         stamp = time.strftime("%Y%m%d-%H%M%S")
         base = Path(args.out) / part / f"{name}__s{args.seed}__{stamp}"
         for attempt in range(1, 1000):
@@ -78,27 +100,20 @@ class RunFolder:
             try:
                 self.path.mkdir(parents=True)
                 break
-            except FileExistsError as error:
-                if not self.path.is_dir():
-                    raise BadInput(f"cannot make the run folder {base}: {error.strerror}") from None
             except OSError as error:
-                raise BadInput(
-                    f"cannot make the run folder {base}: {error.strerror}; choose another --out"
-                ) from None
-        self.save_json(
-            "config.json",
-            {
-                "options": vars(args),
-                "command": " ".join([Path(sys.executable).name, *sys.argv]),
-                "device": describe(device),
-                "versions": {
-                    "python": platform.python_version(),
-                    "torch": torch.__version__,
-                },
-                "git_commit": git_commit(),
-                "started": stamp,
-            },
-        )
+                if not self.path.is_dir():
+                    raise BadInput(
+                        f"cannot make the run folder {base}: {error.strerror}; choose another --out"
+                    ) from None
+        content = {
+            "options": vars(args),
+            "command": " ".join([Path(sys.executable).name, *sys.argv]),
+            "device": describe(device),
+            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+            "git_commit": git_commit(),
+            "started": stamp,
+        }
+        self.save_json("config.json", content | more_config)
 
     def log(self, **row):
         """Append one row to metrics.csv. The rows reach the disk with flush() and save_*()."""
@@ -136,7 +151,12 @@ class RunFolder:
 
     def save_text(self, name, text):
         """Write text (or bytes), whole."""
-        write_whole(self.path / (self.prefix + name), text)
+        try:
+            write_whole(self.path / (self.prefix + name), text)
+        except BadInput as error:
+            if self.n_processes == 1:
+                raise
+            raise BadInput(f"{error}; what each process has trained is kept there") from None
 
     def files_of_all(self, name):
         """The paths of a file that every process of the run has written."""
@@ -174,56 +194,42 @@ def describe(device):
     """A device in words, for files and reports: its kind, its name and how much of it is used."""
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
-    if device.type == "cpu":
-        return f"cpu: {processor_name()}, {torch.get_num_threads()} threads"
-    return str(device)
-
-
-def processor_name():
-    """The processor's model name, as the system states it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    if device.type != "cpu":
+        return str(device)
+    info = Path("/proc/cpuinfo")
+    found = info.exists() and re.search(r"^model name\s*: (.*)", info.read_text(), re.M)
+    name = found[1] if found else platform.processor() or platform.machine()
+    threads = torch.get_num_threads()
+    return f"cpu: {name}, {threads} thread{'s' * (threads > 1)}"
 
 
 def git_commit():
-    """The commit the code is at, with "+" if files differ from it; None outside a checkout."""
+    """The commit this checkout is at, with "+" if files differ from it; None outside a checkout."""
     here = Path(__file__).resolve().parents[2]
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words):
-        return subprocess.run(
-            ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
+        line = ["git", "-C", here, *words]
+        return subprocess.check_output(
+            line, env=environment, stderr=subprocess.DEVNULL, timeout=10, encoding="utf-8"
+        ).strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.SubprocessError):
+        top, commit = git("rev-parse", "--show-toplevel", "HEAD").splitlines()
+        if Path(top).resolve() != here:
+            return None  # a copy that lies in another repository
+        return commit + "+" * bool(git("status", "--porcelain"))
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
 
-def load_checkpoint(path):
-    """What `RunFolder.save_model` wrote, on the CPU.
-
-    Raises BadInput naming the file if there is none or if it is not a checkpoint.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise BadInput(f"no checkpoint {path}: give the model.pt of a run folder")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:
-        raise BadInput(
-            f"{path} is not a checkpoint (truncated, or another kind of file); give the model.pt "
-            "of a run folder"
-        ) from None
-
-
 def progress(iterable=None, *, quiet=False, **options):
-    """A tqdm bar on stderr, shown only on a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(iterable, disable=quiet or not sys.stderr.isatty(), leave=False, **options)
+    """A tqdm bar on stderr, shown only on a terminal, by the first process; without tqdm, what does
+    nothing instead."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        nothing = dict.fromkeys(("update", "clear", "close"), lambda *_: None)
+        return SimpleNamespace(n=0, **nothing) if iterable is None else iterable
+    hidden = quiet or not first_process() or not sys.stderr.isatty()
+    return tqdm(iterable, disable=hidden, leave=False, **options)

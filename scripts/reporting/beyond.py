@@ -3,110 +3,85 @@
 Not part of the whole report's half hour: python scripts/report.py --only beyond
 """
 
-from reporting.measured import table
+from reporting.anbn import counts
+from reporting.measured import FIRST_SEED, table
 
-TASKS = (  # name, options, trained on, n tried up to, published first failing n (REFERENCES)
-    (
-        "anbn",
-        "--lang anbn --length 10",
-        "a^n b^n, n up to 10",
-        10_000,
-        "medians 33 to 118 (Lan et al. 2024; Gers & Schmidhuber 2001, a mean)",
-    ),
-    (
-        "anbncn",
-        "--lang anbncn --length 10",
-        "a^n b^n c^n, n up to 10",
-        3_000,
-        "medians 24 to 28 (a peephole re-implementation; Gers & Schmidhuber 2001, a mean)",
-    ),
-    ("anb2nc3n", "--lang anb2nc3n --length 4", "a^n b^2n c^3n, n up to 4", 1_000, "none"),
-)
 NETWORKS = 100
-RECIPES = ("far", "usual")
-SRNS = (  # name, options, how they were trained
-    ("srn_usual", "", "the usual recipe"),
-    ("srn_short", " --optim adam --epoch 4", "plain Adam, 4,000 sequences"),
-)
+TASKS = {  # options, what is trained, n tried up to by the far recipe
+    "anbn": ("--lang anbn --length 10", "a^n b^n, n up to 10", 10_000),
+    "anbncn": ("--lang anbncn --length 10", "a^n b^n c^n, n up to 10", 3_000),
+    "anb2nc3n": ("--lang anb2nc3n --length 4", "a^n b^2n c^3n, n up to 4", 1_000),
+}
+SRNS = {  # options, how they were trained
+    "srn_usual": ("", "the usual recipe"),
+    "srn_short": (" --optim adam --epoch 4", "plain Adam, 4,000 sequences"),
+}
+RUNS = {f"{name}_{recipe}": (name, recipe) for name in TASKS for recipe in ("far", "usual")}
 
 
 def measure(measured, data_dir):
-    seeds = 8 if measured.quick else NETWORKS
+    which = f"--seed {FIRST_SEED} --seeds {8 if measured.quick else NETWORKS}"
     experiments = []
-    for name, options, _, n_most, _ in TASKS:
-        for recipe in RECIPES:
-            command = f"seq_train.py {options} --model lstm --recipe {recipe} --seeds {seeds}"
-            more = "" if recipe == "usual" else f" --n_most {n_most}"
-            experiments.append((f"{name}_{recipe}", command + more, ("reach.png",)))
-    for name, options, _ in SRNS:
-        command = f"seq_train.py --lang anbn --length 10 --rates --seeds {seeds}{options}"
-        experiments.append((name, command, ()))
+    for run, (name, recipe) in RUNS.items():
+        options, _, n_most = TASKS[name]
+        command = f"seq_train.py {options} --model lstm --recipe {recipe} {which}"
+        command += f" --n_most {n_most}" if recipe == "far" else ""
+        experiments.append((run, command, ("reach.png",)))
+    for name, (options, _) in SRNS.items():
+        experiments.append((name, f"seq_train.py --lang anbn --length 10 --rates {which}{options}"))
     measured.run_all(experiments)
 
 
 def text(measured):
-    return f"""## Beyond the references: counting far
-
-LSTMs with three hidden units, trained on small n by plain gradient descent, the network unchanged;
-the last network counts, none is chosen. Recipes in `anbn/recipes.py`. far: once the count is found
-the slope of forget and output gates grows to 200, of input gates and candidates to 30 (where one
-letter stands for several, not at all), and steps that are not certain learn how often each letter
-comes there on average, so that no unit has a reason to know how large n may be. What that gives up
-is the excess, down to which a predictor gets that does not count the letters A. First failing n
-over the networks, every n tried:
-
-{results(measured)}
-Solved: with its 95 % interval. Times: of 100 networks on one thread, with one or two such trainings
-beside it on two cores. Not solved are networks that get the certain symbols of 1 % of the
-streams wrong; some of them count a single string far all the same.
-
-{commands(measured)}
-
-Tried: no weight for the uncertain steps: all of 100 networks count a^n b^n beyond 10,000, but with
-10.9 nats of excess, and 88 solve a^n b^n c^n (10 % quantile 11, median 1,664); a read-out trained
-on them afterwards, all else frozen: excess 0.55 and 0.08, for units that need not tell A from B do
-not. On 32 networks: one slope for all gates, at 20 they leak (10 % quantile 85 of a^n b^n, 45 of
-a^n b^n c^n), at 100 more lose the language on the way (28 keep a^n b^n c^n); with a slope that
-waits, or goes back, for networks in trouble 27 and 28, with learning rates 0.01 and 0.1 22 and 26,
-with smaller gradients (clip 0.05) 22. The true next letter with a small weight, and Adam in the
-eigenbasis: the lesson that n ends stays.
-
-{measured.figure("anbn_far", "reach.png", "How far the networks count, a^n b^n, far recipe.")}
-### SRNs on a^n b^n beyond their training
-
-SRNs with two hidden units, n up to 10 in training. A network treats all n alike if the contraction
-under A times the expansion under B is 1 (Rodriguez, Wiles & Elman 1999). The product is measured on
-the distances of the states of neighbouring n, and taken from the eigenvalues where a network has
-both an attractor under A and a repelling fixed point under B, the place the theory speaks of.
-
-{srns(measured)}"""
+    far = {TASKS[name][1]: measured[f"{name}_far"] for name in TASKS}
+    return measured.write(
+        where=measured.where("anbn_far"),
+        results=results(measured),
+        commands=measured.commands(RUNS),
+        counts=counts(far),
+        srns=srns(measured),
+    )
 
 
-def commands(measured):
-    """The command of every line of the table."""
-    names = [f"{name}_{recipe}" for name, *_ in TASKS for recipe in RECIPES]
-    lines = [f"    {measured[name]['run']['command']}" for name in names if measured.has(name)]
-    return "\n".join(lines) + "\n"
+def results(measured):
+    rows = []
+    for run, (name, recipe) in RUNS.items():
+        found = measured[run]
+        tried = found["first_failing_n"]["tried_up_to"]
+        low, high = found["success_rate_95"]
+        n = found["first_failing_n"]["quantiles"].values()
+        rows.append(
+            [
+                TASKS[name][1],
+                recipe,
+                f"{found['solved']} of {found['networks']} ({low:.0%} to {high:.0%})",
+                *(f"> {tried:,}" if k > tried else f"{k:,}" for k in n),
+                f"{found['excess_cross_entropy']['50%']:.4f}",
+                f"{found['memoryless_excess']:.4f}",
+                f"{found['training_seconds']:.0f} s",
+            ]
+        )
+    return table(
+        "trained on | recipe | solved | 10 % | 25 % | 50 % | 75 % | 90 % | "
+        "excess, nats/symbol (median) | least without counting A | training",
+        rows,
+    )
 
 
 def srns(measured):
     rows = []
-    for name, _, how in SRNS:
+    for name, (_, how) in SRNS.items():
         for which, found in measured[name]["rates"].items():
             if found["networks"]:
                 low, middle, high = found["first_failing_n"].values()
-                rows.append(
-                    [
-                        f"{how}: {which.replace('_', ' ')}",
-                        found["networks"],
-                        f"{middle} ({low} to {high})",
-                        spread(found["measured_product"]),
-                        spread(found["eigenvalue_product"]),
-                        found["with_both"],
-                    ]
-                )
-    header = ["SRN-2", "networks", "first failing n: median (10 % to 90 %)", "measured product"]
-    return table([*header, "eigenvalue product", "networks with both points"], rows)
+                row = [f"{how}: {which.replace('_', ' ')}", found["networks"]]
+                products = map(spread, (found["measured_product"], found["eigenvalue_product"]))
+                rows.append([*row, f"{middle} ({low} to {high})", *products, found["with_both"]])
+    return table(
+        "SRN-2 | networks | first failing n: median (10 % to 90 %) | measured product | "
+        "eigenvalue product | networks with both points",
+        rows,
+    )
 
 
 def spread(levels):
@@ -114,37 +89,3 @@ def spread(levels):
         return "-"
     low, middle, high = levels.values()
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
-
-
-def readme(measured):
-    return results(measured)
-
-
-def results(measured):
-    rows = []
-    for name, _, what, _, published in TASKS:
-        for recipe in RECIPES:
-            if not measured.has(f"{name}_{recipe}"):
-                continue
-            found = measured[f"{name}_{recipe}"]
-            tried = found["first_failing_n"]["tried_up_to"]
-            low, high = found["success_rate_95"]
-            quantiles = [
-                f"> {tried:,}" if n > tried else f"{n:,}"
-                for n in found["first_failing_n"]["quantiles"].values()
-            ]
-            rows.append(
-                [
-                    what,
-                    recipe,
-                    f"{found['solved']} of {found['networks']} ({low:.0%} to {high:.0%})",
-                    *quantiles,
-                    f"{found['excess_cross_entropy']['50%']:.4f}",
-                    f"{found['memoryless_excess']:.4f}",
-                    f"{found['training_seconds']:.0f} s",
-                    published if recipe == "far" else "",
-                ]
-            )
-    header = ["trained on", "recipe", "solved", "10 %", "25 %", "50 %", "75 %", "90 %"]
-    more = ["excess, nats/symbol (median)", "least without counting A", "training", "published"]
-    return table([*header, *more], rows)

@@ -1,4 +1,5 @@
-"""Experiments measured for the report: run as a user would, kept as files, read again."""
+"""Experiments measured for the report: run as a user would, kept as files, read again; and the
+Markdown that is written from them."""
 
 import json
 import os
@@ -13,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from common.options import BadInput
+from common.run_folder import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
+FIRST_SEED = 20_000  # no recipe, and not the difficulty of the built-in images, was chosen on these
 
 
 class Measured:
@@ -23,17 +26,20 @@ class Measured:
     def __init__(self, folder, part, quick):
         self.folder, self.part, self.quick = Path(folder) / part, part, quick
 
-    def run(self, name, command, figures=(), then=()):
+    def run(self, name, command, figures=(), then=(), unshown=""):
         """Run a command line such as "xor_main.py --act step", keep its summary.json with the
-        command and the seconds it took, and copy the named figures of its run folder. `then` are
-        command lines run on that run folder, whose figures and summaries are kept as well."""
+        command, where it ran and the seconds it took, and copy the named figures of its run folder.
+        `then` are command lines run on that run folder, whose figures and summaries are kept as
+        well; `unshown` are options that change nothing that is reported."""
         shown = "python scripts/" + command
         print(f"{self.part}/{name}: {shown}", flush=True)
         with tempfile.TemporaryDirectory() as out:
             start = time.perf_counter()
-            folder = call(f"{command} --quiet --out {shlex.quote(out)}")
+            folder = call(f"{command} {unshown} --quiet --out {shlex.quote(out)}")
             seconds = time.perf_counter() - start
-            summary = json.loads((folder / "summary.json").read_text())
+            config, summary = (
+                json.loads((folder / file).read_text()) for file in ("config.json", "summary.json")
+            )
             for line in then:
                 more = call(f"{line} --run {shlex.quote(str(folder))} --out {shlex.quote(out)}")
                 found = json.loads((more / "summary.json").read_text())
@@ -41,17 +47,18 @@ class Measured:
                 summary[line.split(".")[0]] = found
                 self.keep(name, more, figures)
             self.keep(name, folder, figures)
-        config = {"command": shown, "seconds": round(seconds, 1)}
-        text = json.dumps({"run": config, **summary}, indent=1)
-        (self.folder / name / "summary.json").write_text(text + "\n")
+        where = {key: config.get(key) for key in ("device", "versions", "git_commit", "started")}
+        run = {"command": shown, "seconds": round(seconds, 1), **where}
+        text = json.dumps({"run": run, **summary}, indent=1) + "\n"
+        write_whole(self.folder / name / "summary.json", text)
         print(f"    {self.part}/{name} took {seconds:.1f} s", flush=True)
 
     def run_all(self, experiments):
-        """Run experiments, each the arguments of `run`, as many at a time as there are cores: for
-        commands that keep to one thread."""
+        """Run experiments, each the arguments of `run`, as many at a time as there are cores."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for future in [pool.submit(self.run, *experiment) for experiment in experiments]:
-                future.result()
+            runs = [pool.submit(self.run, *e, unshown="--processes 1") for e in experiments]
+            for run in runs:
+                run.result()
 
     def keep(self, name, folder, figures):
         """Copy those of the named files that `folder` holds."""
@@ -62,20 +69,46 @@ class Measured:
                 shutil.copyfile(folder / figure, target / figure)
 
     def __getitem__(self, name):
-        """The summary of an experiment. Raises BadInput if it was never run."""
+        """The summary of an experiment. Raises BadInput if it was never run, or is broken."""
         path = self.folder / name / "summary.json"
-        if not path.exists():
-            raise BadInput(f"{path} is missing: run python scripts/report.py --only {self.part}")
-        return json.loads(path.read_text())
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            what = "is missing" if isinstance(error, OSError) else f"is broken ({error})"
+            raise BadInput(f"{path} {what}: measure it with --only {self.part}") from None
 
     def has(self, name):
         return (self.folder / name / "summary.json").exists()
 
-    def figure(self, name, file, caption):
-        """Markdown for a figure, with its path relative to report.md; "" if it was not drawn."""
-        if not (self.folder / name / file).exists():
-            return ""
-        return f"![{caption}]({self.part}/{name}/{file})\n\n*{caption}*\n"
+    def where(self, name):
+        """The machine, date and version of an experiment, in words."""
+        run = self[name]["run"]
+        if not run.get("device"):
+            return "on an AMD EPYC, by an earlier version of this project"
+        day, torch = run["started"][:8], run["versions"]["torch"]
+        return f"on {run['device']}, {day[:4]}-{day[4:6]}-{day[6:]}, torch {torch}"
+
+    def commands(self, names):
+        """The command lines of the named experiments, as Markdown."""
+        return "".join(f"    {self[name]['run']['command']}\n" for name in names if self.has(name))
+
+    def write(self, **values):
+        """The section as Markdown: its template, the file beside this one, filled in. Pictures that
+        were not drawn are left out; each has its caption below as well."""
+        notes = self.folder / "notes.md"
+        values["notes"] = (
+            "*Notes, written by hand: no command of this report repeats them.*\n\n"
+            + notes.read_text(encoding="utf-8")
+            if notes.exists()
+            else ""
+        )
+        template = Path(__file__).with_name(f"{self.part}.md").read_text(encoding="utf-8")
+
+        def picture(match):
+            there = (self.folder.parent / match[2]).exists()
+            return f"{match[0]}\n\n*{match[1]}*" if there else ""
+
+        return re.sub(r"!\[(.*?)\]\((.*?)\)", picture, template.format(**values))
 
 
 def execute(command):
@@ -97,9 +130,16 @@ def call(command):
 
 
 def table(header, rows):
-    """A Markdown table."""
+    """A Markdown table. header: names separated by |."""
+    header = [name.strip() for name in header.split("|")]
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def spread(found):
+    """The mean accuracy of a summary and its standard deviation over networks, in percent."""
+    mean, deviation = 100 * found["mean_accuracy"], found["std_accuracy"]
+    return f"{mean:.2f} %" if deviation is None else f"{mean:.2f} +- {100 * deviation:.2f} %"
 
 
 def replace_between_markers(text, name, content):

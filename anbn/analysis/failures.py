@@ -1,0 +1,170 @@
+"""Why networks did not solve their language: what each of them gets wrong first, and how often.
+
+    anb2n    network 8 (seed 7): right for no n (of 1 to 4); at n = 1, after A B, it predicts A,
+             not B (too early)
+    anbn     network 5 (seed 4): counts exactly, but turns one B early at every n
+    reber    network 2 (seed 1): never offers X at node 2: V, illegal there, is more probable
+
+Networks on numbered strings read single strings of every n up to the training length, then all
+pairs of them. The others read fresh strings; the node of the graph at which most go wrong is named.
+"""
+
+from collections import Counter
+
+import torch
+
+from anbn.evaluate import groups, most_probable, right_steps
+from anbn.reach import learned_counts
+from anbn.trace import in_runs
+
+MAX_LISTED = 5  # networks with a line of their own; pairs of strings that are named
+N_STRINGS = 200  # that each unsolved network reads where strings are not numbered
+
+
+def failures(networks, evaluation):
+    """What went wrong in every unsolved network, the best first: dicts of network, seed, kind (one
+    of a few words, to be counted) and what (a phrase)."""
+    language, seeds = networks.language, networks.seeds
+    unsolved = [s for s in evaluation.ranking if not evaluation.solved[s]]
+    if not unsolved:
+        return []
+    if language.numbered:
+        stream, explain = language.strings(torch.arange(1, language.length + 1)), _numbered
+    else:
+        generator = torch.Generator().manual_seed(0)
+        stream, explain = language.streams(language.draw((N_STRINGS,), generator)), _graph
+    model, found = networks.model.select(unsolved).cpu(), []
+    for group in groups(model, stream.inputs.numel()):
+        found += explain(model.select(group), language, stream, evaluation, unsolved[group])
+    return [
+        {"network": s + 1, "seed": seeds[s]} | what for s, what in zip(unsolved, found, strict=True)
+    ]
+
+
+def failure_lines(failures):
+    """The failures as lines of text; none if all networks have solved the language."""
+    if not failures:
+        return []
+    kinds = Counter(failure["kind"] for failure in failures).most_common()
+    counted = ", ".join(f"{count} {kind}" for kind, count in kinds)
+    lines = [f"Not solved: {len(failures)} ({counted})"]
+    lines += [
+        f"    network {failure['network']} (seed {failure['seed']}): {failure['what']}"
+        for failure in failures[:MAX_LISTED]
+    ]
+    left = len(failures) - MAX_LISTED
+    return lines + ([f"    ({left} more in summary.json)"] if left > 0 else [])
+
+
+@torch.no_grad()
+def _numbered(model, language, stream, evaluation, which):
+    """What goes wrong in each network of `model`, number `which` of all. stream: single strings."""
+    predicted = most_probable(model(stream.inputs).logits)  # (S, B, T)
+    wrong = (predicted != stream.targets) & stream.deterministic & stream.valid
+    lengths = range(1, language.length + 1)
+    counts = learned_counts(model, language, lengths) if language.multiples else None
+    found = []
+    for k, s in enumerate(which):
+        bad = wrong[k].any(-1).nonzero()[:, 0].tolist()  # strings, from 0
+        if not bad:
+            found.append(_in_streams(model.select(k), language, evaluation.stream_accuracy[s]))
+        elif counts is not None and counts.constant_error[k]:
+            what = f"counts exactly, but turns {counts.error_in_words(k)} at every n"
+            found.append({"kind": "count exactly with a constant error", "what": what})
+        else:
+            t = int(wrong[k, bad[0]].int().argmax())
+            text = stream.text(language.symbols, bad[0])[: t + 2]
+            guess = language.symbols[int(predicted[k, bad[0], t])]
+            good = [str(n) for n in lengths if n - 1 not in bad]
+            found.append(_first_mistake(text, guess, good, language.length))
+    return found
+
+
+def _first_mistake(text, predicted, good, length):
+    """text: what was read, and what should follow. good: the n that are right."""
+    read, right = text[:-1], text[-1]
+    if right == read[-1]:
+        kind, how = "turn too early", "too early"
+    elif predicted == read[-1]:
+        kind, how = "turn too late", "too late"
+    else:
+        kind, how = "turn to the wrong letter", "the wrong letter"
+    which = f"n = {', '.join(good)}" if good else "no n"
+    n = next(n for n in range(1, length + 1) if str(n) not in good)
+    return {
+        "kind": kind,
+        "what": f"right for {which} (of 1 to {length}); at n = {n}, after {in_runs(read)}, it "
+        f"predicts {predicted}, not {right} ({how})",
+    }
+
+
+@torch.no_grad()
+def failing_pairs(model, language):
+    """The pairs (n, m), both up to the training length, whose string of m is right from the start
+    state but not after the string of n: a list, for a network (S = 1)."""
+    every = torch.arange(1, language.length + 1)
+    pairs = torch.cartesian_prod(every, every)
+    stream = language.streams(pairs)
+    right = right_steps(model(stream.inputs).logits, stream, language)[0] | ~stream.valid
+    return [tuple(pair) for pair in pairs[~right.all(-1)].tolist()]
+
+
+def _in_streams(model, language, share):
+    """The failure of a network that is right on every single string."""
+    pairs = failing_pairs(model, language)
+    if pairs:
+        named = ", ".join(f"({n},{m})" for n, m in pairs[:MAX_LISTED])
+        left = len(pairs) - MAX_LISTED
+        more = f" and {left} more of {language.length**2}" if left > 0 else ""
+        where = f"fails inside a stream, after the pairs {named}{more}"
+    else:
+        where = "fails inside a stream, after more than two strings"
+    return {
+        "kind": "lose count from string to string",
+        "what": f"right on every single string up to n = {language.length}, but {where}: "
+        f"{1 - float(share):.1%} of the streams are wrong",
+    }
+
+
+@torch.no_grad()
+def _graph(model, language, stream, evaluation, which):
+    """What goes wrong in each network of `model`, number `which` of all. stream: fresh strings."""
+    logits = model(stream.inputs).logits  # (S, B, T, K)
+    wrong = ~right_steps(logits, stream, language) & stream.valid
+    lowest = logits.masked_fill(stream.probability == 0, torch.inf).argmin(-1)
+    highest = logits.masked_fill(stream.legal, -torch.inf).argmax(-1)
+    recall = evaluation.recall_accuracy
+    found = []
+    for k, s in enumerate(which):
+        if not wrong[k].any():
+            share = float(evaluation.stream_accuracy[s])
+            found.append({"kind": "nearly right", "what": f"{share:.1%} of the strings are right"})
+        elif recall is not None and recall[s] < 0.99:
+            share = f"{float(recall[s]):.1%} of the strings (guessing: 50 %)"
+            what = f"recalls the outer letter in {share}"
+            found.append({"kind": "forget the outer letter", "what": what})
+        else:
+            found.append(_worst_node(wrong[k], lowest[k], highest[k], stream, language))
+    return found
+
+
+def _worst_node(wrong, lowest, highest, stream, language):
+    """The node at which most steps are wrong (B, T). lowest: the least probable symbol that can
+    come; highest: the most probable illegal one."""
+    node = _commonest(stream.state[wrong])
+    there = wrong & (stream.state == node)
+    visits, name = int(((stream.state == node) & stream.valid).sum()), language.state_names[node]
+    lowest, highest = lowest[there], highest[there]
+    missed, offered = (language.symbols[_commonest(part)] for part in (lowest, highest))
+    if int((lowest == _commonest(lowest)).sum()) == visits:
+        what = f"never offers {missed} at node {name}: {offered}, illegal there, is more probable"
+        return {"kind": f"never offer {missed} at node {name}", "what": what}
+    return {
+        "kind": f"offer an illegal symbol at node {name}",
+        "what": f"at {len(lowest) / visits:.1%} of the visits to node {name} it offers {offered}, "
+        f"which is illegal there, rather than {missed}",
+    }
+
+
+def _commonest(values):
+    return Counter(values.tolist()).most_common(1)[0][0]

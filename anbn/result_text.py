@@ -1,0 +1,161 @@
+"""The end of a run as lines of text, from the summary that anbn/results.py makes."""
+
+from anbn.analysis.failures import failure_lines
+
+MAX_LISTED = 20  # networks with a line of their own
+SHOWN = ("10%", "50%", "90%")  # quantiles of the learned counts
+COLUMNS = {  # heading and format of each figure in the table of networks
+    "seed": ("seed", "d"),
+    "solved": ("solved", ""),
+    "streams_right": ("streams right", ".1%"),
+    "legal_symbols": ("legal symbols", ".1%"),
+    "choices_right": ("choices right", ".1%"),
+    "recall": ("recall", ".1%"),
+    "first_failing_n": ("first failing n", "d"),
+    "excess_cross_entropy": ("excess nats/symbol", ".4f"),
+    "loss": ("loss", ".4f"),
+}
+SHARES = {  # figures whose quantiles a run without a count prints
+    "legal_symbols": "Legal symbols",
+    "choices_right": "Choices right",
+    "recall": "Recall of the outer letter",
+}
+
+
+def result_lines(content):
+    """The end of a run as lines of text. content: what `summary` returns."""
+    total, n_solved = content["networks"], content["solved"]
+    lines = [f"{content['what']} ({content['parameters']} parameters each)"]
+    if content["hand_set"]:
+        lines.append("weights set by hand, no training")
+    else:
+        lines.append(
+            f"{content['sequences']:,} training sequences per network "
+            f"in {content['training_seconds']:.1f} s"
+        )
+    lines += ["", *_table(content), ""]
+    meaning = content["solved_means"]
+    if total == 1:
+        lines.append(f"Solved: {'yes' if n_solved else 'no'}; {meaning}")
+        lines += failure_lines(content["not_solved"]) + _count_lines(content)
+        return lines + ([_capital(content["why"])] if "why" in content else [])
+    low, high = content["success_rate_95"]
+    lines.append(
+        f"Solved: {n_solved} of {total} = {n_solved / total:.0%} (95 % interval {low:.0%} to "
+        f"{high:.0%}); {meaning}"
+    )
+    lines += failure_lines(content["not_solved"])
+    lines += _criterion_lines(content)
+    if reach := content.get("first_failing_n"):
+        tried = reach["tried_up_to"]
+        shown = ", ".join(f"{k} {_reach(n, tried)}" for k, n in reach["quantiles"].items())
+        lines.append(f"First failing n over the networks, quantiles: {shown}")
+        if "memoryless_excess" in content:
+            shown = _shown(content["excess_cross_entropy"], ".4f")
+            lines.append(
+                f"Excess nats per symbol, quantiles: {shown}; the least there is without counting "
+                f"the letters A: {content['memoryless_excess']:.4f}"
+            )
+    lines += _count_lines(content)
+    if "why" not in content:
+        lines += [
+            f"{words}, quantiles over the networks: {_shown(content[name], '.1%')}"
+            for name, words in SHARES.items()
+            if name in content
+        ]
+        lines.append(f"Most probable symbol always legal: {content['legal_throughout']} networks")
+    best = content["best"]
+    why = content.get("why", "nearest to the grammar's probabilities")
+    return lines + [f"Best: network {best['network']}, {why}"]
+
+
+def _criterion_lines(content):
+    found = content["to_criterion"]
+    if not found:
+        return []
+    never = f"not by {content['sequences']:,}"
+    first, stays = (
+        ", ".join(f"{q} {never if n is None else format(n, ',')}" for q, n in part.items())
+        for part in (found["quantiles"], found["stays_quantiles"])
+    )
+    return [
+        f"Sequences until first solved, tested every {found['tested_every']:,}: {first}",
+        f"Sequences from which it stays solved: {stays}; {found['lost']} of "
+        f"{content['networks']} had lost it",
+    ]
+
+
+def _count_lines(content):
+    """The learned counts and what float64 changes, for a counting language."""
+    lines = []
+    if counts := content.get("learned_counts"):
+        trained = counts["trained_to"]
+        lines.append(
+            f"Learned counts, n = 1 to {trained}: {counts['exact']} networks count exactly, "
+            f"{counts['constant_error']} with a constant error"
+        )
+        lines.append("    letters given = slope n + offset; 10 %, 50 %, 90 % of the networks:")
+        for letter, row in counts["letters"].items():
+            shown = ", ".join(
+                f"{name} {' '.join(format(row[name][level], form) for level in SHOWN)}"
+                for name, form in (("slope", ".3f"), ("offset", "+.2f"), ("deviation", ".2f"))
+                if name in row
+            )
+            lines.append(f"    {letter} (exact: {row['per_n']} n), {row['turns']} turn: {shown}")
+    if double := content.get("float64"):
+        lines += _float64_lines(double, content["first_failing_n"])
+    return lines
+
+
+def _float64_lines(double, reach):
+    """Where float64 differs, and where float32 ends if a network did not fail before."""
+    tried, lines = reach["tried_up_to"], []
+    for row in double["differ"]:
+        first, second = (
+            f"at no n up to {tried:,}" if row[kind] > tried else f"at n = {row[kind]:,}"
+            for kind in ("float64", "float32")
+        )
+        lines.append(
+            f"Network {row['network']} fails first {first} in float64, {second} in float32"
+        )
+    if reach["never_failed"] and not lines:
+        lines.append(
+            "In float64 the best networks fail first where they do in float32, which can count to "
+            f"n = {double['float32_ends']:,}"
+        )
+    return lines
+
+
+def _shown(quantiles, form):
+    return ", ".join(f"{level} {value:{form}}" for level, value in quantiles.items())
+
+
+def _capital(text):
+    return text[0].upper() + text[1:]
+
+
+def _table(content):
+    """The best networks, a line each."""
+    tried = content.get("first_failing_n", {}).get("tried_up_to")
+    rows = content["networks_best_first"][:MAX_LISTED]
+    names = [name for name in COLUMNS if name in rows[0]]
+    lines = ["network" + "".join(f"  {COLUMNS[name][0]}" for name in names)]
+    for row in rows:
+        cells = []
+        for name in names:
+            heading, form = COLUMNS[name]
+            value = row[name]
+            if name == "solved":
+                text = "yes" if value else "no"
+            elif name == "first_failing_n":
+                text = _reach(value, tried)
+            else:
+                text = format(value, form)
+            cells.append(f"  {text:>{len(heading)}}")
+        lines.append(f"{row['network']:7d}" + "".join(cells))
+    left = content["networks"] - len(rows)
+    return lines + ([f"({left} more in summary.json)"] if left else [])
+
+
+def _reach(n, tried):
+    return f"> {tried:,}" if n > tried else f"{n:,}"

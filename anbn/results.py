@@ -1,0 +1,225 @@
+"""Summary of trained networks: figures of each one, figures over all of them, and their text.
+
+content = summary(networks, evaluation, history, seconds)   # what summary.json holds
+print("\\n".join(result_lines(content)))
+"""
+
+import math
+
+import torch
+
+from anbn.analysis.explanation import verdict as verdict_lines
+from anbn.analysis.failures import failures
+from anbn.evaluate import SOLVED, coursework_loss, quantiles, true_distribution_loss, wilson
+from anbn.reach import FLOAT32_ENDS, first_failing_n, learned_counts
+from anbn.result_text import result_lines
+from anbn.trace import first_mistake, in_runs, trace
+from anbn.train import N_REPORT, held_out_streams
+
+__all__ = ["report_lines", "result_lines", "summary", "verdict"]
+
+MAX_FLOAT64 = 8  # networks, the best, that count in float64 as well
+LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
+CERTAIN = "solved is every certain symbol right in 99 % of 300 fresh streams"
+CHOICES = (
+    "solved is, in 99 % of 300 fresh strings, every symbol that can come more probable than every "
+    "illegal one at each step"
+)
+
+
+def summary(networks, evaluation, history, seconds):
+    """Everything that is printed, and the figures of every network: the content of summary.json.
+
+    networks: anbn.networks.Networks. history: its Reports. seconds: of the training.
+    """
+    model, language = networks.model, networks.language
+    n_solved, total = int(evaluation.solved.sum()), model.n_networks
+    content = {
+        "language": language.name,
+        "embedded": language.embed,
+        "length": language.length,
+        "model": model.kind,
+        "hidden": model.n_hidden,
+        "what": networks.title,
+        "parameters": sum(parameter[0].numel() for parameter in model.parameters()),
+        "hand_set": networks.hand_set,
+        "networks": total,
+        "sequences": networks.sequences,
+        "training_seconds": seconds,
+        "recipe": networks.recipe,
+        "to_criterion": to_criterion(history, total),
+        "solved": n_solved,
+        "solved_means": CHOICES if language.judges_choices else CERTAIN,
+        "success_rate": n_solved / total,
+        "success_rate_95": wilson(n_solved, total),
+        "excess_cross_entropy": levels(evaluation.excess_cross_entropy),
+        "legal_symbols": levels(evaluation.legal_accuracy),
+        "legal_throughout": int((evaluation.legal_accuracy == 1).sum()),
+        "true_distribution_loss": true_distribution_loss(language),
+        "best": {"network": evaluation.best + 1, "seed": networks.seeds[evaluation.best]},
+        "networks_best_first": _per_network(networks, evaluation, history),
+    }
+    if language.memoryless_excess is not None:
+        content["memoryless_excess"] = language.memoryless_excess
+    if evaluation.choice_accuracy is not None:
+        content["choices_right"] = levels(evaluation.choice_accuracy)
+    if evaluation.recall_accuracy is not None:
+        content["recall"] = levels(evaluation.recall_accuracy)
+    if evaluation.first_failing_n is not None:
+        content["first_failing_n"] = {
+            "tried_up_to": evaluation.n_most,
+            "quantiles": levels(evaluation.first_failing_n),
+            "largest": int(evaluation.first_failing_n.max()),
+            "never_failed": int((evaluation.first_failing_n > evaluation.n_most).sum()),
+        }
+        content["float64"] = _float64(networks, evaluation)
+        content["why"] = _why(networks, evaluation)
+    if language.multiples:
+        content["learned_counts"] = _learned_counts(model, language)
+    content["not_solved"] = failures(networks, evaluation)
+    return content
+
+
+def verdict(networks, evaluation):
+    """How good one network is (S = 1): (figures, lines of text)."""
+    (figures,) = _per_network(networks, evaluation, networks.history)
+    lines = verdict_lines(evaluation, networks.language)
+    for failure in failures(networks, evaluation):
+        lines.append(f"What it gets wrong: {failure['what']}")
+        figures["failure"] = failure["what"]
+    return figures, lines
+
+
+def report_lines(networks, generator):
+    """A sample trace of the network with the least loss, and its loss, in the format of the
+    coursework's scripts: on the way of a training. generator: of the strings traced."""
+    loss, language = networks.history[-1].loss, networks.language
+    best = min(range(len(loss)), key=loss.__getitem__)
+    streams = held_out_streams(language)[:N_REPORT]
+    true = f"{coursework_loss(streams.probability, streams, language):.4f} on the same streams"
+    which = f"; network {best + 1}, the best of {len(loss)}" if len(loss) > 1 else ""
+    return [
+        *trace(networks.model, best, language, language.fresh(5, generator)).lines(0),
+        f"epoch: {networks.sequences}",
+        f" loss: {loss[best]:.4f}   (the true probabilities: {true}{which})",
+        "",
+    ]
+
+
+def levels(values):
+    """The quantiles of a figure over the networks, by name: {"10%": ...}."""
+    found = quantiles(torch.as_tensor(values), LEVELS)
+    return {f"{level:.0%}": value for level, value in zip(LEVELS, found, strict=True)}
+
+
+def to_criterion(history, n_networks):
+    """After how many training sequences the networks first solved the language, and from which
+    report on they kept it, in whole reports: quantiles, None where so many never did; and how many
+    networks lost it in between. None for networks whose training is not known whole."""
+    if len(history) < 2 or history[0].sequences > history[1].sequences - history[0].sequences:
+        return None
+    first, stays, lost = [], [], 0
+    for s in range(n_networks):
+        solved = [report.streams_right[s] >= SOLVED for report in history]
+        sequences = [report.sequences for report in history] + [math.inf]
+        last_failure = max((k for k, yes in enumerate(solved) if not yes), default=-1)
+        first.append(sequences[solved.index(True)] if any(solved) else math.inf)
+        stays.append(sequences[last_failure + 1])
+        lost += any(solved[: last_failure + 1])
+    return {
+        "tested_every": history[1].sequences - history[0].sequences,
+        "reached": sum(map(math.isfinite, first)),
+        "quantiles": _finite(first),
+        "stays": sum(map(math.isfinite, stays)),
+        "stays_quantiles": _finite(stays),
+        "lost": lost,
+    }
+
+
+def _finite(values):
+    found = levels(torch.tensor(values, dtype=torch.float64))
+    return {level: int(n) if math.isfinite(n) else None for level, n in found.items()}
+
+
+def _per_network(networks, evaluation, history):
+    """One dict per network, the best first; first_failing_n is n_most + 1 where none failed."""
+    columns = {
+        "solved": evaluation.solved,
+        "streams_right": evaluation.stream_accuracy,
+        "certain_steps_right": evaluation.deterministic_accuracy,
+        "legal_symbols": evaluation.legal_accuracy,
+        "choices_right": evaluation.choice_accuracy,
+        "recall": evaluation.recall_accuracy,
+        "first_failing_n": evaluation.first_failing_n,
+        "excess_cross_entropy": evaluation.excess_cross_entropy,
+    }
+    columns = {name: part.tolist() for name, part in columns.items() if part is not None}
+    if history:
+        columns["loss"] = history[-1].loss
+    return [
+        {"network": s + 1, "seed": networks.seeds[s]} | {k: v[s] for k, v in columns.items()}
+        for s in evaluation.ranking
+    ]
+
+
+def _float64(networks, evaluation):
+    """The first failing n of the best networks in float64, where it differs from float32's; of
+    those that fail, for float64 takes long where nothing fails."""
+    best = evaluation.ranking[:MAX_FLOAT64]
+    failing = [s for s in best if evaluation.first_failing_n[s] <= evaluation.n_most]
+    differ = []
+    if failing:
+        model = networks.model.select(failing).double()
+        in_double = first_failing_n(model, networks.language, evaluation.n_most).tolist()
+        for s, n in zip(failing, in_double, strict=True):
+            if n != (in_float := int(evaluation.first_failing_n[s])):
+                row = {"network": s + 1, "seed": networks.seeds[s]}
+                differ.append(row | {"float32": in_float, "float64": n})
+    return {"networks": len(best), "float32_ends": FLOAT32_ENDS, "differ": differ}
+
+
+def _learned_counts(model, language):
+    """What the networks have learned to count, letter by letter."""
+    counts = learned_counts(model, language)
+    letters = {}
+    for k, letter in enumerate(language.symbols[1:]):
+        turns = counts.slope[:, k].isfinite()
+        letters[letter] = {"per_n": language.multiples[k + 1], "turns": int(turns.sum())}
+        if turns.any():
+            for name in ("slope", "offset", "deviation"):
+                letters[letter][name] = levels(getattr(counts, name)[turns, k])
+    return {
+        "trained_to": language.length,
+        "looked_at": counts.n.tolist(),
+        "exact": int(counts.exact.sum()),
+        "constant_error": int(counts.constant_error.sum()),
+        "letters": letters,
+        "lines": [
+            {
+                letter: None
+                if counts.slope[s, k].isnan()
+                else {
+                    "slope": float(counts.slope[s, k]),
+                    "offset": float(counts.offset[s, k]),
+                    "deviation": float(counts.deviation[s, k]),
+                    "holds_to": int(counts.holds_to[s, k]),
+                }
+                for k, letter in enumerate(language.symbols[1:])
+            }
+            for s in range(model.n_networks)
+        ],
+    }
+
+
+def _why(networks, evaluation):
+    """What the best network does wrong first, in one sentence."""
+    n = int(evaluation.first_failing_n[evaluation.best])
+    if n > evaluation.n_most:
+        tried = f"{evaluation.n_most:,}"
+        return f"it predicts every certain symbol right up to n = {tried}, all that was tried"
+    strings = networks.language.strings(torch.tensor([n]))
+    mistake = first_mistake(trace(networks.model, evaluation.best, networks.language, strings))
+    if mistake is None:  # right by a rounding error
+        return f"it first fails at n = {n}"
+    read, predicted, right = mistake
+    return f"it first fails at n = {n}: after {in_runs(read)} it predicts {predicted}, not {right}"

@@ -1,0 +1,112 @@
+"""The download of KMNIST: its four files, checked, whole or not at all, and never for ever."""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import shutil
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from .files import DataError
+
+SERVER = "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"
+TIMEOUT_S = 4  # for the server's first answer; three times as long for any later one
+MIN_RATE = 10_000  # bytes per second, below which the download is given up
+MAX_BYTES = 50_000_000  # of a file; the largest has 18 million
+STALE_S = 6 * 3600  # age from which an unfinished download is none that still runs
+
+
+class Unreachable(DataError):
+    """The server did not answer, or not as it should."""
+
+
+def download(data_dir, report=None):
+    """Download KMNIST into data_dir/KMNIST/raw. Raises Unreachable within a few seconds if the
+    server does not answer or hardly sends anything.
+
+    report: called with a line of text once the server has answered.
+    """
+    if not server_answers():
+        raise Unreachable(
+            f"There is no KMNIST in {data_dir}, and its server {SERVER} cannot be reached."
+        )
+    if report is not None:
+        report(f"Downloading KMNIST (21 MB) from {SERVER} into {data_dir}")
+    from torchvision.datasets import KMNIST
+
+    raw = Path(data_dir) / "KMNIST" / "raw"
+    try:
+        os.makedirs(data_dir, exist_ok=True)
+        remove_stale(data_dir)
+        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-") as unfinished:
+            new = Path(unfinished) / "raw"
+            new.mkdir()
+            for name, md5 in KMNIST.resources:
+                fetch(SERVER + name, new / name, md5)
+            publish(new, raw)
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(f"The download of KMNIST into {data_dir} failed: {error}.") from None
+
+
+def fetch(url, path, md5):
+    """Download one file. Raises OSError if it is too slow, too long or not the official one."""
+    start, n_bytes, checksum = time.monotonic(), 0, hashlib.md5()
+    with urllib.request.urlopen(url, timeout=3 * TIMEOUT_S) as answer, open(path, "wb") as file:
+        while chunk := answer.read1(1 << 16):  # whatever has come, be it a single byte
+            file.write(chunk)
+            checksum.update(chunk)
+            n_bytes += len(chunk)
+            seconds = time.monotonic() - start
+            if seconds > 3 * TIMEOUT_S and n_bytes < MIN_RATE * seconds:
+                raise OSError(f"only {n_bytes:,} bytes came in {seconds:.0f} s")
+            if n_bytes > MAX_BYTES:
+                break
+    if checksum.hexdigest() != md5:
+        raise OSError(f"{url} is not the official file (or not all of it)")
+
+
+def publish(new, raw):
+    """Move the folder `new` to `raw`: at once if there is nothing; file by file if other files lie
+    there, such as those of another run that was faster."""
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.replace(new, raw)
+    except OSError:
+        raw.mkdir(exist_ok=True)
+        for file in new.iterdir():
+            os.replace(file, raw / file.name)
+
+
+def remove_stale(data_dir):
+    """Remove what downloads that were killed have left."""
+    for folder in Path(data_dir).glob(".download-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > STALE_S:
+                shutil.rmtree(folder)
+
+
+def server_answers():
+    """Whether the server answers within TIMEOUT_S, looking up its name included.
+
+    In a thread, since a name look-up has no time limit of its own.
+    """
+    answers = []
+
+    def ask():
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            request = urllib.request.Request(SERVER, method="HEAD")
+            try:
+                with urllib.request.urlopen(request, timeout=TIMEOUT_S):
+                    answers.append(True)
+            except urllib.error.HTTPError as error:
+                answers.append(error.code in (403, 404, 405))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_S)
+    return any(answers)

@@ -1,0 +1,81 @@
+"""An epoch of the classifiers against a plain loop: a DataLoader with PIL and ToTensor for every
+image, nn.Sequential and torch.optim.SGD. On the CPU, evaluation left out."""
+
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import ToTensor
+
+from benchmarks.timing import compare, peak
+from kuzu.data import load_kana
+from kuzu.models import build
+from kuzu.recipes import CLASSIC
+from kuzu.train import seeded, train
+
+IMAGES = 6400  # in an epoch
+# Multiplications and additions of an update, per image: twice the weights' uses in the forward
+# pass, once more for the weights' gradients, and once more for the inputs' but in the first layer.
+OPERATIONS = {
+    "lin": 4 * 784 * 10,
+    "full": 4 * 784 * 100 + 6 * 100 * 10,
+    "conv": 4 * 576 * 25 * 32 + 6 * (64 * 25 * 32 * 64 + 1024 * 50 + 50 * 10),
+}
+
+
+def rows(rounds):
+    """A row for each network; `share` is the part of the processor's peak that is reached."""
+    data = load_kana(IMAGES, 10)
+    loader = DataLoader(Pictures(data), CLASSIC.batch_size, shuffle=True)
+    threads = torch.get_num_threads()
+    for net in ("lin", "full", "conv"):
+        # The small networks run on one thread in kuzu_main.py; here their plain loop does too.
+        torch.set_num_threads(threads if net == "conv" else 1)
+        plain_net, model = plain_network(net), build(net, generator=seeded(0))
+        sgd = torch.optim.SGD(plain_net.parameters(), lr=CLASSIC.lr, momentum=CLASSIC.momentum)
+
+        def baseline(net=plain_net, optimizer=sgd):
+            for images, labels in loader:
+                optimizer.zero_grad()
+                nn.functional.nll_loss(net(images), labels).backward()
+                optimizer.step()
+            return IMAGES
+
+        def ours(model=model):
+            next(train(model, data, CLASSIC))
+            return IMAGES
+
+        name = f"Net{net.capitalize()}, an epoch against a DataLoader's"
+        row = compare(name, baseline, ours, "images", rounds)
+        yield row | {"share": row["ours_per_s"] * OPERATIONS[net] / peak()}
+    torch.set_num_threads(threads)
+
+
+class Pictures(Dataset):
+    """The training images as torchvision's examples read them, one by one."""
+
+    to_tensor = ToTensor()
+
+    def __init__(self, data):
+        self.data = data
+
+    def __len__(self):
+        return len(self.data.train_labels)
+
+    def __getitem__(self, index):
+        picture = Image.fromarray(self.data.train_images[index].numpy())
+        return self.to_tensor(picture), int(self.data.train_labels[index])
+
+
+def plain_network(net):
+    """The three networks as a textbook writes them."""
+    layers = {
+        "lin": lambda: [nn.Flatten(), nn.Linear(784, 10)],
+        "full": lambda: [nn.Flatten(), nn.Linear(784, 100), nn.Tanh(), nn.Linear(100, 10)],
+        "conv": lambda: [
+            *(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(1024, 50), nn.ReLU(), nn.Linear(50, 10)),
+        ],
+    }
+    return nn.Sequential(*layers[net](), nn.LogSoftmax(1))

@@ -1,0 +1,152 @@
+"""The options of seq_train.py and seq_plot.py, and the networks they ask for."""
+
+import math
+import os
+
+from common import say
+from common.options import BadInput, add_flag, number
+
+NAMES = ("lang", "embed", "length", "model", "hid")
+SETTINGS = {  # options and the settings of a Recipe that they are
+    "optim": "optimizer",
+    "lr": "learning_rate",
+    "mom": "momentum",
+    "init": "init",
+    "batch_size": "batch_size",
+}
+HELD_OUT = 1_000_000  # added to --seed for the strings that networks are evaluated on
+
+
+def add_network_options(parser):
+    """Add --lang, --embed, --length, --model and --hid; each is None where it is not given."""
+    group = parser.add_argument_group("language and network")
+    group.add_argument(
+        "--lang",
+        help="anbn, anb2n, anbncn, anb2nc3n or any other spelled like these; reber (default: anbn)",
+    )
+    add_flag(group, "--embed", "the embedded Reber grammar")
+    group.add_argument(
+        "--length",
+        type=number(int, 1),
+        help="largest n in training (default: 8, or 4 if a letter is repeated more than n times); "
+        "reber: the least number of symbols (default: 4)",
+    )
+    group.add_argument("--model", choices=("srn", "lstm"), help="the network (default: srn)")
+    group.add_argument(
+        "--hid",
+        type=number(int, 1),
+        help="hidden units (default: srn: one per symbol, 4 for anb2nc3n, 2 for reber; lstm: 3, "
+        "4 for embedded reber)",
+    )
+    parser.set_defaults(embed=None)
+
+
+def add_training_options(parser):
+    """Add the options of a Recipe; each is None where it is not given."""
+    group = parser.add_argument_group("training (the defaults depend on language and network)")
+    add = group.add_argument
+    help = "far: an LSTM is trained, longer, to count far beyond --length (default: usual)"
+    add("--recipe", choices=("usual", "far"), help=help)
+    add("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
+    add("--lr", type=number(float, above=0, most=1e6), help="learning rate")
+    add("--mom", type=number(float, 0, most=0.99999), help="momentum of sgd")
+    add("--init", type=number(float, above=0), help="spread of initial weights")
+    add("--batch_size", type=number(int, 1), help="sequences per update")
+    help = "length of training, in thousands of sequences per network"
+    add("--epoch", type=number(float, above=0, most=1e6), help=help)
+    return group
+
+
+def given(args, names=NAMES):
+    """{name: value} of those options that the user has given."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def refuse_unused(args):
+    """Raise BadInput for an option that --set_weights or --resume would ignore."""
+    why, unused = "", ()
+    if args.set_weights:
+        why, unused = "hand-set weights are not trained", ("epoch", "resume")
+    elif args.resume:
+        why, unused = "a run that is resumed keeps its networks and recipe", NAMES
+    if why:
+        unused += ("recipe", "seeds", *SETTINGS)
+    for name in given(args, unused):
+        raise BadInput(f"{why}: --{name} cannot be given")
+
+
+def held_out(seed, purpose=0):
+    """The generator of strings that training never draws: 0 to evaluate networks, 1 to trace."""
+    import torch
+
+    return torch.Generator().manual_seed(seed + HELD_OUT + purpose)
+
+
+def planned(args):
+    """(language, kind, hidden units, Recipe) of the networks that the options ask for."""
+    from anbn.catalogue import named
+    from anbn.recipes import RECIPES, with_options
+
+    language, kind = named(args.lang or "anbn", args.embed, args.length), args.model or "srn"
+    n_hidden = args.hid or language.default_hidden(kind)
+    recipe = with_options(
+        RECIPES[args.recipe or "usual"](language, kind, n_hidden),
+        n_sequences=args.epoch and max(1, round(1000 * args.epoch)),
+        **{setting: getattr(args, option) for option, setting in SETTINGS.items()},
+    )
+    require_memory(language, kind, n_hidden, args.seeds, recipe.batch_size)
+    return language, kind, n_hidden, recipe
+
+
+def hand_set(args):
+    """The network whose weights count exactly."""
+    from anbn.catalogue import named
+    from anbn.handset import handset
+    from anbn.networks import Networks
+
+    if args.model == "srn":
+        raise BadInput("the hand-set weights are those of an LSTM; use --model lstm")
+    language = named(args.lang or "anbn", args.embed, args.length)
+    model = handset(language, n_hidden=args.hid)
+    return Networks(model, language, seeds=[args.seed], hand_set=True)
+
+
+def resumed(args):
+    """The networks of --resume."""
+    from anbn.checkpoint import CheckpointError, load
+
+    networks = load(args.resume)
+    try:
+        networks.require_more(args.epoch and round(1000 * args.epoch))
+    except CheckpointError as error:
+        raise BadInput(f"{args.resume} cannot be trained further: {error}") from None
+    for note in networks.notes:
+        say(f"warning: {note}")
+    return networks
+
+
+def require_memory(language, kind, n_hidden, n_networks, batch_size):
+    """Raise BadInput if networks and their streams are larger than this machine's memory."""
+    from anbn.languages import STRINGS_PER_STREAM
+    from anbn.models import MODELS
+    from anbn.train import GROUP_SIZE
+
+    sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
+    weights = 5 * n_networks * sum(map(math.prod, sizes))  # with gradients, moments and a copy
+    # a Reber string has seldom more than 100 symbols
+    symbols = len(language.word(1)) * language.length if language.numbered else 100
+    streams = max(batch_size * min(n_networks, GROUP_SIZE), 300)  # 300 evaluate a network
+    per_step = 8 * language.n_symbols + n_hidden * (MODELS[kind].gate_rows + 4)
+    needed = 4 * (weights + streams * STRINGS_PER_STREAM * symbols * per_step)  # bytes
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        usual = {
+            "hid": n_hidden / language.default_hidden(kind),
+            "length": language.length / 8,
+            "batch_size": batch_size / 16,
+            "seeds": n_networks / 8,
+        }
+        raise BadInput(
+            f"this would need about {needed / 1e9:,.0f} GB of memory, and there are "
+            f"{there / 1e9:,.0f}: lower --{max(usual, key=usual.get)}"
+        )

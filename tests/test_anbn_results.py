@@ -1,0 +1,120 @@
+"""The summary of trained networks against figures written out by hand, and its lines."""
+
+import json
+
+import pytest
+import torch
+from test_anbn_evaluate import generator
+from test_anbn_reach import counting_srn
+
+from anbn.catalogue import named
+from anbn.evaluate import evaluate
+from anbn.handset import handset
+from anbn.models import LSTM, SRN
+from anbn.networks import Networks, Report
+from anbn.results import levels, result_lines, summary, to_criterion
+
+
+def summarised(model, language, history=(), n_most=30, **fields):
+    seeds = list(range(40, 40 + model.n_networks))
+    networks = Networks(model, language, seeds=seeds, sequences=5000, **fields)
+    evaluation = evaluate(model, language, generator(), n_most=n_most)
+    content = summary(networks, evaluation, list(history), 2.5)
+    return json.loads(json.dumps(content)), "\n".join(result_lines(content))
+
+
+def joined(models):
+    parts = {k: torch.cat([getattr(m, k) for m in models]) for k in models[0].names}
+    return type(models[0]).from_parameters(parts)
+
+
+def reports(*shares):
+    """History of one network that has so many of its held-out streams right."""
+    return [Report(1000 * (k + 1), [0.1], [share], [0.2]) for k, share in enumerate(shares)]
+
+
+def test_sequences_to_criterion():
+    found = to_criterion(reports(0.5, 0.99, 0.9, 1.0, 0.995), 1)
+    assert found["quantiles"]["50%"] == 2000 and found["stays_quantiles"]["50%"] == 4000
+    assert (found["reached"], found["stays"], found["lost"], found["tested_every"]) == (
+        1,
+        1,
+        1,
+        1000,
+    )
+    found = to_criterion(reports(0.5, 0.98), 1)
+    assert found["quantiles"]["50%"] is None and (found["reached"], found["lost"]) == (0, 0)
+    found = to_criterion(reports(0.5, 1.0, 0.5), 1)
+    assert found["quantiles"]["50%"] == 2000 and found["stays_quantiles"]["50%"] is None
+    assert (found["stays"], found["lost"]) == (0, 1)
+    assert to_criterion(reports(1.0, 1.0), 1)["stays_quantiles"]["10%"] == 1000
+    assert to_criterion(reports(1.0), 1) is None
+    assert to_criterion(reports(0.5, 0.6, 1.0)[1:], 1) is None  # its beginning is not known
+
+
+def test_quantiles_by_name():
+    assert levels([3, 1, 2]) == {"10%": 1, "25%": 1, "50%": 2, "75%": 3, "90%": 3}
+
+
+def test_counting_networks():
+    """An exact count, two with a constant error, one with a wrong slope, one that never turns."""
+    model = joined(
+        [
+            counting_srn(),
+            counting_srn(-1),
+            counting_srn(1),
+            counting_srn(slope=1.25),
+            counting_srn(60),
+        ]
+    )
+    history = [Report(1000 * k, [0.1] * 5, [0.99] + [0.0] * 4, [0.2] * 5) for k in range(1, 6)]
+    content, text = summarised(model, named("anbn"), history)
+    assert (content["solved"], content["networks"]) == (1, 5)
+    assert [row["solved"] for row in content["networks_best_first"]] == [True] + [False] * 4
+    counts = content["learned_counts"]
+    assert (counts["exact"], counts["constant_error"]) == (1, 2)
+    assert counts["letters"]["B"]["turns"] == 4 and counts["letters"]["B"]["per_n"] == 1
+    assert counts["letters"]["B"]["slope"]["50%"] == pytest.approx(1)
+    assert [line["B"] and round(line["B"]["offset"]) for line in counts["lines"][:3]] == [0, -1, 1]
+    assert counts["lines"][4]["B"] is None
+    assert "1 networks count exactly, 2 with a constant error" in text
+    assert "turns one B early at every n" in text and "turns one B late at every n" in text
+    assert "Sequences until first solved, tested every 1,000: 10% 1,000" in text
+    assert "solved is every certain symbol right in 99 % of 300 fresh streams" in text
+    assert content["true_distribution_loss"] == pytest.approx(0.0120, abs=2e-4)
+    assert content["first_failing_n"]["quantiles"]["10%"] == 1
+    assert content["why"] in text
+
+
+@pytest.mark.rounding
+def test_what_float64_changes_is_said():
+    """A counter in steps of 0.1, whose read-out takes a rounding error of float32 for a count."""
+    language, model = named("anbn"), handset(named("anbn"))
+    content, text = summarised(model, language)
+    assert content["float64"] == {"networks": 1, "float32_ends": 2**24, "differ": []}
+    assert "which can count to n = 16,777,216" in text
+    with torch.no_grad():
+        model.W[0, :, 5] = torch.tensor([0.1, -0.1])  # the candidate of B's counter
+        model.V[0, 1, 1] *= 1e9
+    content, text = summarised(model, language)
+    (row,) = content["float64"]["differ"]
+    assert row["float64"] == 31 and row["float32"] == content["first_failing_n"]["largest"] < 31
+    first = row["float32"]
+    assert f"Network 1 fails first at no n up to 30 in float64, at n = {first} in float32" in text
+
+
+def test_reber_networks():
+    content, text = summarised(SRN(7, 2, seeds=range(3)), named("reber"))
+    assert content["solved"] == 0 and content["legal_throughout"] == 0
+    assert "every symbol that can come more probable than every illegal one" in text
+    assert "Choices right, quantiles over the networks: 10% 0.0%" in text
+    assert "learned_counts" not in content and "first_failing_n" not in content
+    content, text = summarised(LSTM(7, 4, seeds=range(2)), named("reber", embed=True))
+    assert content["embedded"] and "Recall of the outer letter, quantiles" in text
+
+
+def test_one_network():
+    content, text = summarised(handset(named("anb2n")), named("anb2n"), hand_set=True)
+    assert "weights set by hand, no training" in text and "Solved: yes" in text
+    assert "It predicts every certain symbol right up to n = 30, all that was tried" in text
+    assert content["first_failing_n"]["never_failed"] == 1

@@ -1,0 +1,64 @@
+"""bench.py runs every part on a little work, and its ratios are those of the work."""
+
+import json
+import time
+
+import bench
+import pytest
+
+from benchmarks import anbn, commands, growth, kuzu, timing, xor
+
+
+def test_a_ratio_is_that_of_the_work():
+    def work(seconds):
+        time.sleep(seconds)
+        return 1
+
+    row = timing.compare("idle", lambda: work(0.04), lambda: work(0.01), "turns", rounds=3)
+    assert row["rounds"] == 3 and 2 < row["ratio"] < 6
+    assert row["ours_per_s"] > row["baseline_per_s"]
+
+
+def test_every_part_measures_something(monkeypatch):
+    monkeypatch.setattr(kuzu, "IMAGES", 100)
+    monkeypatch.setattr(xor, "N_NETWORKS", 20)
+    monkeypatch.setattr(xor, "N_EPOCHS", 10)
+    for name, value in (("PLAIN_SEQUENCES", 2), ("OUR_UPDATES", 2), ("MANY", 4), ("FEW", 2)):
+        monkeypatch.setattr(anbn, name, value)
+    monkeypatch.setattr(growth, "SWEEPS", {"networks": (1, 2), "longest n": (2,)})
+    monkeypatch.setattr(growth, "MAX_SECONDS", 0.01)
+    for part, least in ((kuzu, 3), (xor, 1), (anbn, 4)):
+        rows = list(part.rows(1))
+        assert len(rows) >= least and all(row["ratio"] > 0 for row in rows)
+        assert all(bench.line(row) for row in rows)
+    rows = list(growth.rows(1))
+    assert [row["value"] for row in rows] == [1, 2, 2] * 2
+    assert all(row["seconds"] > 0 for row in rows)
+
+
+def test_the_plain_loop_is_the_same_training_as_ours():
+    """One network, one stream per update: both learn, and the compiled code changes nothing."""
+    from anbn.counting import CountingLanguage
+
+    language = CountingLanguage.named("anbn")
+    work = anbn.our_loop(language, "srn", 2, 2)
+    assert anbn.without_compiler(work)() == work() == 2 * anbn.OUR_UPDATES * 16
+
+
+def test_arguments(within, tmp_path):
+    assert bench.parse_args([]).parts == list(bench.DEFAULT)
+    assert bench.parse_args(["xor", "--rounds", "1"]).parts == ["xor"]
+    done = within(bench, "--against", tmp_path)
+    assert done.returncode == 2 and "no checkout" in done.stderr
+    (tmp_path / "file").write_text("")
+    done = within(bench, "xor", "--json", tmp_path / "file" / "bench.json")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_start_up_is_timed(monkeypatch, tmp_path, within):
+    monkeypatch.setattr(commands, "STARTED", ("xor_main.py --act step --hid 4",))
+    done = within(bench, "startup", "--rounds", 1, "--json", tmp_path / "bench.json")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "bench.json").read_text())["startup"]
+    assert 0 < row["first_line_s"] <= row["last_line_s"]

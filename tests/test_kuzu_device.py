@@ -1,0 +1,72 @@
+"""Memory that is asked for; an accelerator that fails or computes something else."""
+
+import pytest
+import torch
+
+from kuzu import device
+from kuzu.data import load_kana
+from kuzu.device import DeviceError, NotEnoughMemory, check_device, check_memory, usable_device
+from kuzu.recipes import CLASSIC, TUNED
+
+CPU, META = torch.device("cpu"), torch.device("meta")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_kana(100, 10)
+
+
+@pytest.mark.parametrize("net", ["lin", "full", "conv"])
+@pytest.mark.parametrize("tuned", [False, True])
+def test_the_cpu_computes_as_the_cpu(net, tuned, data):
+    check_device(CPU, net, 20, TUNED[net] if tuned else CLASSIC, data)
+
+
+def test_a_device_that_fails(data):
+    """The meta device computes no numbers."""
+    with pytest.raises(DeviceError, match="meta fails: ") as caught:
+        usable_device(META, False, "conv", 100, CLASSIC, data)
+    assert "\n" not in str(caught.value)
+    usable, trouble = usable_device(META, True, "conv", 100, CLASSIC, data)
+    assert usable == CPU and trouble.endswith("the CPU is used instead.")
+    assert usable_device(CPU, True, "conv", 100, CLASSIC, data) == (CPU, None)
+
+
+@pytest.mark.parametrize("call", [0, 1])
+def test_a_device_that_computes_something_else(data, monkeypatch, call):
+    """In the first batch, or only in the second, after wrong gradients."""
+    run_epoch, calls = device.run_epoch, []
+
+    def wrong(*args):
+        outputs = run_epoch(*args)
+        calls.append(outputs)
+        if len(calls) == 2:  # the first is the CPU's
+            outputs[call * 64] *= 3
+        return outputs
+
+    monkeypatch.setattr(device, "run_epoch", wrong)
+    with pytest.raises(DeviceError, match="finds a loss of"):
+        check_device(CPU, "lin", 100, CLASSIC, data)
+
+
+def test_memory():
+    check_memory("full", 100, 64, memory=10**9)
+    with pytest.raises(NotEnoughMemory, match="about 20 GB .* has 16 GB: lower --hid"):
+        check_memory("full", 10**6, 64, memory=16 * 10**9)
+    with pytest.raises(NotEnoughMemory, match="lower --batch_size"):
+        check_memory("conv", 100, 60_000, memory=16 * 10**9)
+    with pytest.raises(NotEnoughMemory, match="lower --hid"):
+        check_memory("full", 10**11, 1)
+
+
+def test_what_is_asked_for_is_what_is_needed():
+    """The estimate of NetConv's values per image against what autograd keeps of them."""
+    from kuzu.models import build
+
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        build("conv")(torch.rand(10, 28, 28))
+    n_bytes = sum({t.data_ptr(): t.nbytes for t in kept}.values()) / 10
+    with pytest.raises(NotEnoughMemory):
+        check_memory("conv", 100, 1000, memory=1000 * n_bytes)
+    check_memory("conv", 100, 1000, memory=4 * 1000 * n_bytes)

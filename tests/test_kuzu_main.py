@@ -1,0 +1,306 @@
+"""scripts/kuzu_main.py as users run it, on a few hundred images; its bad-input lines."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import kuzu_main
+import pytest
+import torch
+from test_kuzu_data import NAMES, idx
+
+MATRIX_ROW = re.compile(r"^ ?\[+( *\d+\.){10}\]+$")
+TEST_LINE = re.compile(r"^Test set: Average loss: \d+\.\d{4}, Accuracy: (\d+)/(\d+) \(\d+%\)$")
+
+
+@pytest.fixture
+def kuzu(within, commands, data_dir, tmp_path):
+    """kuzu(*options) -> what was printed; in this process, on the few images."""
+
+    def call(*options, status=0, data_dir=data_dir):
+        done = within(kuzu_main, "--data_dir", data_dir, "--out", tmp_path / "out", *options)
+        assert done.returncode == status, done.stderr
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(commands, data_dir, tmp_path_factory):
+    """NetConv after two epochs: what was printed, and its run folder."""
+    out = tmp_path_factory.mktemp("out")
+    line = "kuzu_main.py --net conv --epochs 2"
+    done = commands.run(line, "--data-dir", data_dir, "--out", out)
+    return done, commands.folder(done)
+
+
+def without_times(summary):
+    for network in summary["networks"]:
+        del network["training_seconds"]
+    return summary
+
+
+def test_what_is_printed(trained):
+    done, folder = trained
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("Data: images in data") and "(300 train / 100 test)" in lines[0]
+    losses = [line for line in lines if line.startswith("Train Epoch")]
+    assert len(losses) == 2
+    assert re.fullmatch(r"Train Epoch: 2 \[0/300 \(0%\)\]\tLoss: \d+\.\d{6}", losses[1])
+    tests = [index for index, line in enumerate(lines) if line.startswith("Test set")]
+    assert len(tests) == 2
+    for index in tests:
+        right, total = map(int, TEST_LINE.match(lines[index]).groups())
+        matrix = lines[index - 11 : index - 1]
+        assert all(MATRIX_ROW.match(line) for line in matrix)
+        counts = [[float(n) for n in re.findall(r"\d+", line)] for line in matrix]
+        assert total == 100 == sum(map(sum, counts))
+        assert right == sum(counts[i][i] for i in range(10))
+        assert lines[index - 1] == ""
+    assert any("103,856" in line for line in lines)
+    assert done.stderr == ""
+
+
+def test_the_run_folder(trained):
+    _, folder = trained
+    names = {path.name for path in folder.iterdir()}
+    figures = {"confusion.png", "learning_curves.png", "confused_pairs.png", "filters.png"}
+    assert {"config.json", "metrics.csv", "summary.json", "model.pt"} | figures == names
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["parameters"] == 103856
+    assert summary["data"].endswith("(300 train / 100 test)")
+    assert json.loads((folder / "config.json").read_text())["data"] == summary["data"]
+    rows = list(csv.DictReader((folder / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["test_accuracy"]) == summary["mean_accuracy"]
+    saved = torch.load(folder / "model.pt", weights_only=True)
+    assert sum(tensor.numel() for tensor in saved["model"].values()) == 103856
+
+
+def test_eval_only_repeats_the_test_line_and_matrix(trained, kuzu):
+    done, folder = trained
+    again = kuzu("--checkpoint", folder / "model.pt", "--eval_only")
+
+    def shown(done):
+        lines = done.stdout.splitlines()
+        return [line for line in lines if line.startswith((" [", "[[", "Test set"))]
+
+    assert len(shown(again)) == 11
+    assert shown(again) == shown(done)[-11:]
+
+
+def test_resume_ends_as_an_uninterrupted_run(trained, kuzu, commands):
+    model = trained[1] / "model.pt"
+    resumed = kuzu("--checkpoint", model, "--resume", "--epochs", 3, "--quiet")
+    whole = kuzu("--net", "conv", "--epochs", 3, "--quiet")
+    assert resumed.stdout.splitlines()[:-1] == whole.stdout.splitlines()[:-1]
+    summaries = [without_times(commands.summary(run)) for run in (resumed, whole)]
+    assert summaries[0] == summaries[1]
+    folders = [commands.folder(run) for run in (resumed, whole)]
+    models = [torch.load(folder / "model.pt", weights_only=True) for folder in folders]
+    for name, tensor in models[0]["model"].items():
+        assert torch.equal(tensor, models[1]["model"][name])
+    metrics = [(folder / "metrics.csv").read_text().splitlines() for folder in folders]
+    assert len(metrics[0]) == 4
+    for ours, theirs in zip(*metrics, strict=True):  # equal but for the last column, the seconds
+        assert ours.rsplit(",", 1)[0] == theirs.rsplit(",", 1)[0]
+
+
+def test_same_seed_same_summary_and_several_seeds(kuzu, commands):
+    """The coursework's own command line, twice at once as two seeds."""
+    options = ("--net", "full", "--lr", 0.01, "--mom", 0.5, "--epochs", 2, "--no_cuda")
+    one, again = (without_times(commands.summary(kuzu(*options))) for _ in range(2))
+    assert one == again
+    done = kuzu(*options, "--seeds", 2, "--quiet", "--processes", 1)
+    both = commands.summary(done)
+    assert [network["seed"] for network in both["networks"]] == [0, 1]
+    assert both["networks"][0]["accuracy"] == one["networks"][0]["accuracy"]
+    accuracies = [network["accuracy"] for network in both["networks"]]
+    assert both["mean_accuracy"] == pytest.approx(sum(accuracies) / 2)
+    assert both["std_accuracy"] == pytest.approx(abs(accuracies[0] - accuracies[1]) / 2**0.5)
+    assert sum(map(sum, both["confusion"])) == 200
+    assert "Train Epoch" not in done.stdout
+    names = {path.name for path in commands.folder(done).iterdir()}
+    assert {"model_s0.pt", "model_s1.pt", "confused_pairs.png"} <= names
+
+
+@pytest.mark.rounding
+def test_networks_do_not_depend_on_the_number_of_processes(commands, data_dir, tmp_path):
+    """Bit for bit, NetConv too, which alone would use every core."""
+    line = "kuzu_main.py --net conv --epochs 1 --seeds 3 --quiet"
+    more = ("--data_dir", data_dir, "--out", tmp_path)
+    threads = {"OMP_NUM_THREADS": "4"}
+    runs = [commands.run(f"{line} --processes {n}", *more, env=threads) for n in (1, 2, 3)]
+    folders = [commands.folder(run) for run in runs]
+    for folder in folders:
+        assert sorted(path.name for path in folder.glob("*.pt")) == [
+            *("model_s0.pt", "model_s1.pt", "model_s2.pt")
+        ]
+    for seed in range(3):
+        models = [torch.load(f / f"model_s{seed}.pt", weights_only=True) for f in folders]
+        for other in models[1:]:
+            for name, weight in models[0]["model"].items():
+                assert torch.equal(weight, other["model"][name])
+    summaries = [without_times(commands.summary(run)) for run in runs]
+    assert summaries[0] == summaries[1] == summaries[2]
+
+
+def test_what_the_environment_sets_changes_nothing(commands, data_dir, tmp_path):
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    env = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONIOENCODING": "ascii"}
+    env |= {"MPLCONFIGDIR": str(tmp_path), "RANK": ""}
+    line = "kuzu_main.py --net lin --epochs 1 --quiet"
+    done = commands.run(line, "--data_dir", data_dir, "--out", tmp_path, env=env)
+    assert len(list(commands.folder(done).glob("*.png"))) == 4 and done.stderr == ""
+
+
+NO_CUDA = not torch.cuda.is_available()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--epochs", 0), "--epochs"),
+        (("--lr", -0.1), "--lr"),
+        (("--lr", "nan"), "--lr"),
+        (("--lr", "inf"), "--lr"),
+        (("--mom", "-1"), "--mom"),
+        (("--mom", "1"), "momentum"),
+        (("--batch_size", 0), "--batch_size"),
+        (("--net", "resnet"), "--net"),
+        (("--hid", 10**9), "lower --hid"),
+        (("--seed", 2**64), "--seed"),
+        (("--checkpoint=", "--eval_only"), "--checkpoint"),
+        (("--lr", "1e38", "--net", "lin"), "learning rate"),
+        (("--lr", "1e30", "--net", "lin"), "learning rate"),
+        (("--out", "FILE/below"), "run folder"),
+        (("--eval_only",), "--checkpoint"),
+        (("--resume",), "--checkpoint"),
+        (("--checkpoint", "CONV"), "--eval_only"),
+        (("--checkpoint", "missing.pt", "--eval_only"), "missing.pt"),
+        (("--checkpoint", "FILE", "--eval_only"), "not a checkpoint"),
+        (("--checkpoint", "OTHER", "--eval_only"), "not a checkpoint of kuzu_main.py"),
+        (("--checkpoint", "NAN", "--eval_only"), "not finite"),
+        (("--checkpoint", "CONV", "--resume", "--net", "lin"), "net is conv"),
+        (("--checkpoint", "CONV", "--resume", "--epochs", 2), "2 epochs already"),
+        (("--checkpoint", "CONV", "--resume", "--epochs", 3, "--lr", 0.5), "lr is 0.01"),
+        (("--checkpoint", "CONV", "--resume", "--recipe", "tuned"), "recipe is classic"),
+        pytest.param(
+            *(("--device", "cuda"), "no cuda"),
+            marks=pytest.mark.skipif(not NO_CUDA, reason="there is a GPU"),
+        ),
+    ],
+)
+def test_bad_input_ends_in_one_line(options, message, trained, tmp_path, monkeypatch, kuzu):
+    (tmp_path / "FILE").write_text("no folder, no checkpoint")
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "OTHER")
+    saved = torch.load(trained[1] / "model.pt", weights_only=True)
+    saved["model"]["output.bias"][3] = torch.nan
+    torch.save(saved, tmp_path / "NAN")
+    names = {"CONV": trained[1] / "model.pt"}
+    names |= {name: tmp_path / name for name in ("FILE", "OTHER", "NAN", "FILE/below")}
+    monkeypatch.chdir(tmp_path)
+    one_line(kuzu(*(names.get(option, option) for option in options), status=2), message)
+
+
+def one_line(done, message):
+    assert done.stderr.startswith("kuzu_main.py: error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+
+
+def test_another_number_of_hidden_units_than_the_checkpoints(kuzu, commands):
+    folder = commands.folder(kuzu("--hid", 20, "--epochs", 1))
+    evaluate = ("--checkpoint", folder / "model.pt", "--eval_only")
+    one_line(kuzu(*evaluate, "--hid", 21, status=2), "n_hidden is 20, not 21")
+    assert commands.summary(kuzu(*evaluate, "--hid", 20))["parameters"] == 785 * 20 + 21 * 10
+
+
+@pytest.mark.parametrize(
+    ("field", "content", "message"),
+    [
+        ("train_images", b"", "train-images"),
+        ("test_images", lambda good: good[: len(good) // 2], "t10k-images"),
+        ("train_labels", b"not an IDX file at all", "train-labels"),
+        ("test_labels", lambda good: idx(torch.zeros(99, dtype=torch.uint8)), "99"),
+        ("train_images", None, "train-images"),
+    ],
+    ids=("empty", "truncated", "foreign", "other number", "missing"),
+)
+def test_bad_data_ends_in_one_line(field, content, message, data_dir, tmp_path, kuzu):
+    for name in NAMES.values():
+        (tmp_path / name).write_bytes((data_dir / "KMNIST" / "raw" / name).read_bytes())
+    file = tmp_path / NAMES[field]
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content(file.read_bytes()) if callable(content) else content)
+    one_line(kuzu(data_dir=tmp_path, status=2), message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_images_is_an_error(tmp_path, kuzu, monkeypatch):
+    monkeypatch.setattr("kuzu.download.server_answers", lambda: False)
+    (tmp_path / "empty").mkdir()
+    for dataset in ("auto", "kmnist"):
+        one_line(kuzu("--dataset", dataset, data_dir=tmp_path / "empty", status=2), "Looked for")
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_test_set_without_one_class(tmp_path, kuzu, commands, data_dir):
+    raw = data_dir / "KMNIST" / "raw"
+    for name in NAMES.values():
+        content = bytearray((raw / name).read_bytes())
+        if name == NAMES["test_labels"]:
+            content[8:] = bytes(label % 9 for label in content[8:])
+        (tmp_path / name).write_bytes(content)
+    done = kuzu("--net", "lin", "--epochs", 1, data_dir=tmp_path)
+    assert "nan" not in done.stdout and "no image" in done.stdout and done.stderr == ""
+    assert commands.summary(done)["accuracy_by_class"]["wo"] is None
+
+
+def test_an_accelerator_that_fails(kuzu, commands, monkeypatch):
+    """Taken by itself, the CPU takes its place with one line; asked for, it is an error."""
+    meta = torch.device("meta")
+    monkeypatch.setattr("common.run_folder.choose_device", lambda *_, **__: meta)
+    done = kuzu("--net", "lin", "--epochs", 1, "--quiet")
+    assert re.match("kuzu_main.py: warning: meta fails: .* the CPU is used instead", done.stderr)
+    assert len(done.stderr.splitlines()) == 1
+    config = json.loads((commands.folder(done) / "config.json").read_text())
+    assert config["device"].startswith("cpu")
+    one_line(kuzu("--net", "lin", "--epochs", 1, "--device", "mps", status=2), "meta fails")
+
+
+def test_interrupted_run_keeps_what_was_trained_and_goes_on(commands, data_dir, tmp_path, kuzu):
+    line = "kuzu_main.py --net lin --epochs 100000"
+    process = commands.start(line, "--data_dir", data_dir, "--out", tmp_path)
+    done = commands.interrupt(process, "Train Epoch: 3 ")
+    folder, summary = commands.folder(done), commands.summary(done)
+    n_epochs = summary["networks"][0]["epochs"]
+    saved = torch.load(folder / "model.pt", weights_only=True)
+    assert summary["interrupted"] and saved["epoch"] == n_epochs >= 2
+    more = ("--epochs", n_epochs + 2)
+    resumed = kuzu("--checkpoint", folder / "model.pt", "--resume", *more)
+    whole = commands.summary(kuzu("--net", "lin", *more))
+    assert commands.summary(resumed)["networks"][0]["loss"] == whole["networks"][0]["loss"]
+
+
+def test_interrupted_before_the_first_epoch(commands, data_dir, tmp_path):
+    line = "kuzu_main.py --net lin --batch_size 1"
+    process = commands.start(line, "--data_dir", data_dir, "--out", tmp_path)
+    done = commands.interrupt(process, "Train Epoch: 1 ")
+    names = {path.name for path in commands.folder(done).iterdir()}
+    assert "config.json" in names and Path(commands.folder(done)).parent.name == "kuzu"
+
+
+def test_the_tuned_recipe_says_what_both_reach_in_equal_time(kuzu, commands):
+    done = kuzu("--net", "conv", "--recipe", "tuned", "--epochs", 2)
+    summary = commands.summary(done)
+    assert summary["parameters"] == 103_856 and summary["recipe"]["name"] == "tuned"
+    classic, tuned = (summary["equal_time"][name] for name in ("classic", "tuned"))
+    assert classic["epochs"] == 10 and tuned["seconds"] >= classic["seconds"]
+    assert "At equal time, seed 0: classic " in done.stdout
+    again = kuzu("--checkpoint", commands.folder(done) / "model.pt", "--eval_only")
+    loss = summary["networks"][0]["loss"]
+    assert commands.summary(again)["networks"][0]["loss"] == pytest.approx(loss, rel=1e-6)

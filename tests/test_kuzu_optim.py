@@ -1,0 +1,75 @@
+"""SGD and AdamW against torch.optim's."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from kuzu.optim import OPTIMIZERS
+from kuzu.recipes import CLASSIC
+from kuzu.train import seeded
+
+SGD = replace(CLASSIC, lr=0.05, momentum=0.9, weight_decay=0.01)
+RECIPES = {
+    "sgd": SGD,
+    "without momentum": replace(SGD, momentum=0),
+    "nesterov": replace(SGD, nesterov=True),
+    "adamw": replace(SGD, optimizer="adamw", weight_decay=0.3),
+}
+
+
+def torchs(parameters, recipe):
+    if recipe.optimizer == "adamw":
+        betas = (recipe.momentum, 0.99)
+        return torch.optim.AdamW(parameters, betas=betas, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        parameters,
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
+    )
+
+
+def layers():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Linear(5, 3)
+
+
+def steps(optimizer, layer, first, last):
+    for k in range(first, last):
+        gradients = [torch.randn(p.shape, generator=seeded(k)) for p in layer.parameters()]
+        optimizer.step(gradients, 0.05 / (k + 1))
+
+
+@pytest.mark.rounding
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+def test_updates_are_torchs(recipe):
+    """With a rate that changes at every update."""
+    ours, theirs = layers(), layers()
+    optimizer = OPTIMIZERS[recipe.optimizer](ours.named_parameters(), recipe)
+    steps(optimizer, ours, 0, 20)
+    reference = torchs(theirs.parameters(), recipe)
+    for k in range(20):
+        reference.param_groups[0]["lr"] = 0.05 / (k + 1)
+        for parameter in theirs.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=seeded(k))
+        reference.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.rounding
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
+def test_saved_and_loaded_goes_on_the_same_way(recipe):
+    whole, parts = layers(), layers()
+    steps(OPTIMIZERS[recipe.optimizer](whole.named_parameters(), recipe), whole, 0, 8)
+    first = OPTIMIZERS[recipe.optimizer](parts.named_parameters(), recipe)
+    steps(first, parts, 0, 5)
+    second = OPTIMIZERS[recipe.optimizer](parts.named_parameters(), recipe, n_updates=5)
+    second.load_state_dict(first.state_dict())
+    steps(second, parts, 5, 8)
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        assert torch.equal(a, b)
