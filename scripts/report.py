@@ -64,7 +64,7 @@ def main(argv=None):
     fragments = {}
     for part, section in sections.items():
         measured = Measured(out, part, args.quick)
-        if measured.folder.exists():
+        if any(measured.folder.rglob("*.json")):  # not its notes alone
             texts.append(section.text(measured))
             if hasattr(section, "readme"):
                 fragments[part] = section.readme(measured)

@@ -35,8 +35,9 @@ def measure(measured, data_dir):
 
 def text(measured):
     found = {name: measured[name] for name in TASKS if measured.has(name)}
-    shown = {"srn": "anbn_srn2", "srn3": "anbncn_srn3", "lstm": "anb2nc3n_lstm3"}
-    shown = {k: found[name]["seq_plot"] for k, name in {**shown, "reber": "reber_srn2"}.items()}
+    names = {"srn": "anbn_srn2", "srn3": "anbncn_srn3", "lstm": "anb2nc3n_lstm3"}
+    names |= {"reber": "reber_srn2"}
+    shown = {key: measured[name]["seq_plot"] for key, name in names.items()}
     srn, srn3, lstm = (shown[k] for k in ("srn", "srn3", "lstm"))
     return measured.write(
         **shown,
