@@ -105,9 +105,8 @@ def default_recipe(language, kind, n_hidden):
 
     SRN: recurrent weights near the identity (Le, Jaitly & Hinton 2015), so that a unit keeps what
     it has counted and the gradient reaches back over a whole string; further from it where one
-    letter stands for several. Of a grammar: recurrent weights of 3 at most, beyond which units jump
-    between states that hardly depend on what is read, and a choice that is lost stays lost.
-    LSTM: forget gates that start open (Gers et al. 2000). Two units bear
+    letter stands for several. LSTM: forget
+    gates that start open (Gers et al. 2000). Two units bear
     larger steps than three or four, which large steps of few strings can spoil for good. Embedded
     Reber: most steps are a coin's throw, and their noise drowns the one that must be recalled
     unless they weigh less.
