@@ -10,26 +10,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import anbn.train
-import xor.train
 from common.options import BadInput
 from common.processes import Processes, share_out
-
-
-def same(a, b):
-    """Whether two checkpoints hold the same, tensors to the last bit."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
-
-
-def timeless(content):
-    """A summary without what a clock has measured."""
-    if isinstance(content, dict):
-        return {k: timeless(v) for k, v in content.items() if "second" not in k}
-    return [timeless(item) for item in content] if isinstance(content, list) else content
 
 
 def numbers(folder, name="model.pt"):
@@ -39,37 +21,6 @@ def numbers(folder, name="model.pt"):
 def files(out):
     (folder,) = out.glob("toy/*")
     return folder, {path.name for path in folder.iterdir()}
-
-
-@pytest.mark.rounding
-@pytest.mark.parametrize(
-    ("command", "n_networks"),
-    [
-        ("seq_train.py --lang anbncn --model lstm --epoch 1", anbn.train.GROUP_SIZE + 1),
-        ("xor_main.py --hid 5 --epoch 100 --restarts 1", xor.train.GROUP_SIZE + 1),
-        ("kuzu_main.py --net lin --data_dir {data_dir} --epochs 1", 2),
-    ],
-)
-def test_two_processes_end_as_one(command, n_networks, data_dir, tmp_path, commands):
-    folders = []
-    for n in (1, 2):
-        line = command.format(data_dir=data_dir)
-        words = ("--seeds", n_networks, "--processes", n, "--out", tmp_path / str(n))
-        done = commands.run(line, *words, status=(0, 1))
-        assert done.stderr == ""
-        folders.append(commands.folder(done))
-    names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
-    assert names[0] == names[1]
-    summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
-    assert timeless(summaries[0]) == timeless(summaries[1])
-    models = [sorted(f.glob("*.pt")) + sorted(f.glob("*.pth")) for f in folders]
-    assert models[0]
-    for paths in zip(*models, strict=True):
-        one, two = (torch.load(path, weights_only=True) for path in paths)
-        if "kuzu" in command:
-            for row in one["history"] + two["history"]:
-                row.pop("seconds")
-        assert same(one, two), paths
 
 
 @pytest.fixture(scope="module")
