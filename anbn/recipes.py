@@ -25,7 +25,7 @@ LIMITS = {  # setting: what it is, the least and the largest it may be, and in w
     "momentum": (Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
     "second_moment": (Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
     "clip": (Real, TINY, HUGE, "a number above 0"),
-    "max_recurrent": (Real, TINY, HUGE, "a number above 0"),
+    "max_weight": (Real, TINY, HUGE, "a number above 0"),
     "stochastic_weight": (Real, 0, HUGE, "a number not below 0"),
     "init": (Real, TINY, HUGE, "a number above 0"),
     "identity": (Real, -HUGE, HUGE, "a number"),
@@ -53,7 +53,7 @@ class Recipe:
     momentum: float = 0.9  # of sgd; decay of Adam's first moment
     second_moment: float = 0.99  # Adam's; 0.99 forgets the long plateau before the count is found
     clip: float = 1.0  # largest norm of one network's gradient
-    max_recurrent: float | None = None  # U is kept within +- this after every update
+    max_weight: float | None = None  # W and U are kept within +- this after every update
     stochastic_weight: float = 1.0  # weight of steps whose next symbol is not certain
     stochastic_target: str = "next"  # what these learn: the next symbol; or mean, see far_recipe
     init: float | None = None  # normal(0, init) parameters; None: uniform in +-1/sqrt(H)
@@ -70,7 +70,7 @@ class Recipe:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}; choose {' or '.join(names)}")
         for name, (kind, least, most, words) in LIMITS.items():
             value = getattr(self, name)
-            if name in ("init", "max_recurrent") and value is None:
+            if name in ("init", "max_weight") and value is None:
                 continue
             number = isinstance(value, kind) and not isinstance(value, bool)
             if not (number and least <= value <= most):
@@ -105,11 +105,12 @@ def default_recipe(language, kind, n_hidden):
 
     SRN: recurrent weights near the identity (Le, Jaitly & Hinton 2015), so that a unit keeps what
     it has counted and the gradient reaches back over a whole string; further from it where one
-    letter stands for several. LSTM: forget
-    gates that start open (Gers et al. 2000). Two units bear
-    larger steps than three or four, which large steps of few strings can spoil for good. Embedded
-    Reber: most steps are a coin's throw, and their noise drowns the one that must be recalled
-    unless they weigh less.
+    letter stands for several. Two units bear larger steps than three or four, which large steps of
+    few strings can spoil for good. On the Reber grammar large recurrent weights can hold states
+    together that must be told apart, those of nodes 0 and 4 (T is then never offered at node 0): so
+    weights are bounded, start small, and grow slowly. LSTM: forget gates that start open (Gers et
+    al. 2000). Embedded Reber: most steps are a coin's throw, and their noise drowns the one that
+    must be recalled unless they weigh less.
     """
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
     small = sum(map(math.prod, sizes)) <= MAX_ROTATED
@@ -119,8 +120,8 @@ def default_recipe(language, kind, n_hidden):
         length = 24_000 if language.embed else 16_000
         return Recipe(length, stochastic_weight=language.stochastic_weight, **shared)
     if not language.numbered:
-        steps = {"learning_rate": 0.08, "warm_up": 0.5, "init": 0.2, "max_recurrent": 3.0}
-        return Recipe(n_sequences=32_000, batch_size=16, **steps, **shared)
+        steps = {"learning_rate": 0.08, "warm_up": 0.5, "init": 0.1, "max_weight": 2.5}
+        return Recipe(n_sequences=64_000, batch_size=32, **steps, **shared)
     if n_hidden <= 2:
         plain = max(language.multiples, default=1) == 1
         length, identity = (32_000, 1.0) if plain else (48_000, 0.7)

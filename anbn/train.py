@@ -169,8 +169,9 @@ def _train_group(model, language, recipe, seeds, done, state, report_every, held
             model, batch, recipe.stochastic_weight, mean, gain
         )
         optimizer.step(clipped(gradient, recipe.clip), recipe.rate(update))
-        if recipe.max_recurrent is not None:
-            model.U.clamp_(-recipe.max_recurrent, recipe.max_recurrent)
+        if recipe.max_weight is not None:
+            for weights_read in (model.W, model.U):
+                weights_read.clamp_(-recipe.max_weight, recipe.max_weight)
         total, counted = total + cross_entropy, counted + 1
         if (update + 1) % per_report == 0 or update + 1 == last:
             gain = recipe.gain(update + 1, model)
