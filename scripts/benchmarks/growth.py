@@ -22,7 +22,7 @@ SWEEPS = {
     "hidden units": (1, 2, 4, 8, 16),
 }
 BATCH = 8  # sequences per update
-MAX_SECONDS = 2.0  # of one measurement: the larger it comes, the fewer updates it is given
+UPDATES = 32  # of a measurement: as many as are drawn together
 
 
 def rows(rounds):
@@ -55,9 +55,8 @@ def measure(kind, networks, length, hidden, rounds):
             pass
         return (time.perf_counter() - start) / n_updates
 
-    n_updates = max(1, min(32, int(MAX_SECONDS / seconds(2))))
-    each = median(seconds(n_updates) for _ in range(rounds))
-    return each * 1000 / BATCH
+    seconds(2)  # warm-up
+    return median(seconds(UPDATES) for _ in range(rounds)) * 1000 / BATCH
 
 
 def draw(rows, hardware):
