@@ -40,11 +40,6 @@ def text(measured):
     )
 
 
-def readme(measured):
-    data = measured["conv"]["data"]
-    return f"Trained longer and better on real characters, {data}:\n\n{results(measured)}"
-
-
 def results(measured):
     rows = []
     for net in NETS:
