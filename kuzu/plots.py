@@ -1,6 +1,7 @@
 """Figures of Part 1, each function returns one; kana, where there is a font, and romaji label the
 classes."""
 
+import contextlib
 import functools
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +38,9 @@ def own_style(function):
 def kana_font():
     """The Japanese font of the package matplotlib-fontja, None if it is not installed. Its file is
     found without importing the package, which would change matplotlib's settings."""
-    found = find_spec("matplotlib_fontja")
+    found = None
+    with contextlib.suppress(ImportError):  # whatever hides it
+        found = find_spec("matplotlib_fontja")
     folder = Path(found.origin).parent if found and found.origin else Path()
     files = sorted(folder.glob("fonts/*.ttf")) if found else []
     return font_manager.FontProperties(fname=str(files[0])) if files else None

@@ -138,3 +138,11 @@ def test_weights_are_where_they_belong(draw):
     expected = (row * (side + gap) + 2, column * (side + gap) + 3)
     place = divmod(int(picture.filled(0).argmax()), picture.shape[1])
     assert place == expected
+
+
+def test_a_font_that_cannot_be_looked_for_is_none(monkeypatch):
+    def hidden(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(plots, "find_spec", hidden)
+    assert plots.kana_font.__wrapped__() is None
