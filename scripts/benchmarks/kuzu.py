@@ -2,10 +2,8 @@
 image, nn.Sequential and torch.optim.SGD. On the CPU, evaluation left out."""
 
 import torch
-from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import ToTensor
 
 from benchmarks.timing import compare, peak
 from kuzu.data import load_kana
@@ -54,16 +52,17 @@ def rows(rounds):
 class Pictures(Dataset):
     """The training images as torchvision's examples read them, one by one."""
 
-    to_tensor = ToTensor()
-
     def __init__(self, data):
-        self.data = data
+        from PIL.Image import fromarray
+        from torchvision.transforms import ToTensor  # which imports much that nothing else needs
+
+        self.data, self.picture, self.to_tensor = data, fromarray, ToTensor()
 
     def __len__(self):
         return len(self.data.train_labels)
 
     def __getitem__(self, index):
-        picture = Image.fromarray(self.data.train_images[index].numpy())
+        picture = self.picture(self.data.train_images[index].numpy())
         return self.to_tensor(picture), int(self.data.train_labels[index])
 
 
