@@ -7,12 +7,13 @@ import threading
 import time
 
 import pytest
-import torchvision.datasets
 from test_kuzu_data import NAMES, idx
 
 from kuzu import download
 from kuzu.data import load, load_kana
 from kuzu.download import Unreachable
+
+datasets = pytest.importorskip("torchvision.datasets")  # it imports much
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def server(monkeypatch, drawn):
     # The files are served plain under their gzip names, with the checksums that this gives.
     names = [(name, hashlib.md5(content).hexdigest()) for name, content in serve.items()]
     monkeypatch.setattr(download, "SERVER", f"http://127.0.0.1:{httpd.server_port}/")
-    monkeypatch.setattr(torchvision.datasets.KMNIST, "resources", names)
+    monkeypatch.setattr(datasets.KMNIST, "resources", names)
     yield serve
     httpd.shutdown()
 
@@ -155,7 +156,7 @@ def test_auto_reads_what_it_downloads(tmp_path, server, monkeypatch, drawn):
     for field, name in NAMES.items():
         monkeypatch.setitem(server, name, idx(getattr(drawn, field)))
     names = [(name, hashlib.md5(server[name]).hexdigest()) for name in NAMES.values()]
-    monkeypatch.setattr(torchvision.datasets.KMNIST, "resources", names)
+    monkeypatch.setattr(datasets.KMNIST, "resources", names)
     monkeypatch.chdir(tmp_path)
     data = load("auto")
     assert data.title == "images in data (40 train / 20 test)" and not data.note
