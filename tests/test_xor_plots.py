@@ -16,7 +16,7 @@ def saved(figure):
     """The PNG of a figure; a warning is an error."""
     buffer = io.BytesIO()
     with warnings.catch_warnings(), plots.default_style():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)  # what matplotlib says of a figure
         figure.savefig(buffer, format="png", dpi=40)
     return buffer.getvalue()
 
