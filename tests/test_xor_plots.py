@@ -16,7 +16,8 @@ def saved(figure):
     """The PNG of a figure; a warning is an error."""
     buffer = io.BytesIO()
     with warnings.catch_warnings(), plots.default_style():
-        warnings.simplefilter("error", UserWarning)  # what matplotlib says of a figure
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # old versions warn of each other
         figure.savefig(buffer, format="png", dpi=40)
     return buffer.getvalue()
 
