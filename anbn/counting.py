@@ -1,12 +1,16 @@
-"""Counting languages a^n b^(jn) c^(kn)...: streams of strings, and what is certain at each step.
+"""Counting languages: blocks of letters whose sizes are counts. What is certain at each step.
 
-    anb2n, n=2:  A A B B B B, then A
-    read A, A:             the next symbol is not certain (another A, or the first B)
-    read B, B, B, and B:   certain: B, B, B, and then the next string's A
+    anb2n, n=2:          A A B B B B, then A
+    read A, A:           the next symbol is not certain (another A, or the first B)
+    read B, B, B, and B: certain: B, B, B, and then the next string's A
+    anbmcmdn, n=1, m=2:  A B B C C D, then A      nested: the first block and the last count n
+    anbmcndm, n=1, m=2:  A B B C D D, then A      crossed; anbmcn+m: A B B C C C, then A
 
-Everything is computed for whole batches at once.
+Here the letters B are not certain either: m is not known before it has been read. Everything is
+computed for whole batches at once.
 """
 
+import itertools
 import math
 import re
 
@@ -14,142 +18,271 @@ import torch
 
 from anbn.languages import Language, LanguageError, Stream
 
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+COUNTERS = "nmkl"  # in the order in which a name may bring them in
+MAX_MACHINE_COUNT = 3  # of each of several counters, in the strings that a machine is made from
+
 
 class CountingLanguage(Language):
-    """a^n b^(jn) c^(kn)... with n uniform on 1..length.
+    """Blocks of the letters A, B, C...; block k has as many letters as `blocks[k]` says.
 
-    multiples: how often each letter is repeated per n; the first is 1. anb2nc3n is (1, 2, 3).
-    Raises LanguageError for fewer than two letters, or a length or multiple below 1.
+    blocks: for each letter how often each counter enters its size: ((1, 0), (0, 1), (1, 1)) is
+    a^n b^m c^(n+m). With one counter a number for each letter is enough: anb2nc3n is (1, 2, 3).
+    A counter enters first alone, once: the size of that block is drawn, the others follow. Counters
+    are drawn one by one, uniformly from 1..length. The numbers n below are (..., M) for M strings
+    with one counter, (..., M, V) with V of them.
+
+    Raises LanguageError for fewer than two letters, a block that cannot be, or a length below 1.
     """
 
-    state_meaning = "letters A read; then letters of the same kind still to come"
-
-    def __init__(self, multiples, length):
+    def __init__(self, blocks, length):
         super().__init__(length)
-        multiples = tuple(multiples)
-        if not 2 <= len(multiples) <= 26 or multiples[0] != 1 or min(multiples) < 1:
-            raise LanguageError(
-                f"multiples {multiples} make no counting language: two to 26 letters, "
-                "the first repeated n times, none less than n times"
-            )
-        self.multiples = multiples
-        self.symbols = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(multiples)]
-        self.name = "".join(
-            f"{letter}{'' if times == 1 else times}n"
-            for letter, times in zip(self.symbols.lower(), multiples, strict=True)
-        )
+        blocks = tuple((b,) if isinstance(b, int) else tuple(b) for b in blocks)
+        if not 2 <= len(blocks) <= 26:
+            raise LanguageError(f"{len(blocks)} blocks make no counting language: two to 26 do")
+        self.blocks, self.n_counters = blocks, len(blocks[0])
+        self.symbols = ALPHABET[: len(blocks)].upper()
+        self.counters = COUNTERS[: self.n_counters]
+        self.name = "".join(map(self._spelled, range(len(blocks))))
+        self.open = _open_blocks(blocks)
+        self.numbered = self.n_counters == 1
+        self.multiples = tuple(b for (b,) in blocks) if self.numbered else ()
+        letters = " or ".join(self.symbols[k] for k in self.open)
+        self.state_meaning = f"letters {letters} read; then letters of the same kind still to come"
+
+    def _spelled(self, k):
+        terms = zip(self.blocks[k], self.counters, strict=True)
+        size = "+".join(f"{'' if times == 1 else times}{name}" for times, name in terms if times)
+        return ALPHABET[k] + size
 
     @classmethod
     def named(cls, name, length=None):
-        """The language spelled `name`, such as anbncn or anb2nc3n; `length` defaults to 8 where
-        all multiples are 1, else to 4. Raises LanguageError for any other name."""
-        parts = re.findall(r"([a-z])([1-9][0-9]?)?n", name)
-        multiples = [int(times or 1) for _, times in parts]
-        letters = "".join(letter for letter, _ in parts)
-        spelled = "".join(f"{letter}{times}n" for letter, times in parts)
-        in_order = letters == "abcdefghijklmnopqrstuvwxyz"[: len(letters)]
-        if name != spelled or not in_order or len(parts) < 2 or multiples[0] != 1:
+        """The language spelled `name`, such as anbncn, anb2nc3n, anbmcmdn, anbmcn+m; `length`
+        defaults to 8 where no letter is repeated, else to 4. Raises LanguageError for any other
+        name, saying why."""
+        term = f"(?:[1-9][0-9]?)?[{COUNTERS}]"
+        parts = re.findall(rf"([a-z])({term}(?:\+{term})*)", name)
+        if len(parts) < 2 or name != "".join(map("".join, parts)):
             raise LanguageError(
-                f"unknown language {name!r}: choose reber, or a counting language spelled like "
-                "anbn, anb2n, anbncn, anb2nc3n"
+                f"unknown language {name!r}: choose reber, dyck1, dyck2, a file of your own, or a "
+                "counting language spelled like anbn, anb2n, anbncn, anbmcmdn, anbmcn+m"
             )
-        return cls(multiples, length or (8 if max(multiples) == 1 else 4))
+        letters = "".join(letter for letter, _ in parts)
+        if letters != ALPHABET[: len(letters)]:
+            raise LanguageError(
+                f"the blocks of {name!r} have the letters {letters}: they must be a, b, c... in "
+                "order, each once, for a letter that comes twice would leave open which block it is"
+            )
+        sizes = [{term[-1]: int(term[:-1] or 1) for term in size.split("+")} for _, size in parts]
+        used = list(dict.fromkeys(counter for size in sizes for counter in size))
+        if used != list(COUNTERS[: len(used)]):
+            raise LanguageError(
+                f"the counters of {name!r} come in the order {', '.join(used)}: they must be "
+                f"{', '.join(COUNTERS[: len(used)])}"
+            )
+        blocks = [[size.get(counter, 0) for counter in used] for size in sizes]
+        simple = max(map(max, blocks)) == 1
+        language = cls(blocks, length or (8 if simple else 4))
+        if language.name != name:
+            raise LanguageError(f"{name!r} is spelled {language.name}")
+        return language
 
     def default_hidden(self, kind):
+        if self.n_counters > 1 and kind == "lstm":
+            return self.n_symbols
         return 4 if kind == "srn" and self.multiples == (1, 2, 3) else super().default_hidden(kind)
 
     def word(self, n):
-        pairs = zip(self.symbols, self.multiples, strict=True)
-        return "".join(letter * (n * times) for letter, times in pairs)
+        counts = (n,) if self.numbered else n
+        sizes = (sum(map(math.prod, zip(b, counts, strict=True))) for b in self.blocks)
+        return "".join(letter * size for letter, size in zip(self.symbols, sizes, strict=True))
+
+    # ---- the source
+
+    @property
+    def _symbols_per_count(self):
+        """Symbols of a string per mean count."""
+        return sum(map(sum, self.blocks))
 
     @property
     def entropy_rate(self):
-        """Nats per symbol: log(length), the surprise of one n, over the mean string length."""
-        return math.log(self.length) / (sum(self.multiples) * (self.length + 1) / 2)
+        """Nats per symbol: log(length), the surprise of one count, for each counter, over the mean
+        string length."""
+        surprise = self.n_counters * math.log(self.length)
+        return surprise / (self._symbols_per_count * (self.length + 1) / 2)
 
     @property
     def stochastic_mean(self):
         """(K,) the distribution of the next symbol over all steps that are not certain: one letter
-        A in mean n is the last."""
+        in mean n is the last of its block."""
         stop = 2 / (self.length + 1)
-        probability = torch.zeros(self.n_symbols)
-        probability[:2] = torch.tensor([1 - stop, stop])
-        return probability
+        probability = torch.zeros(self.n_symbols + 1)
+        for k in self.open:
+            probability[k : k + 2] += torch.tensor([1 - stop, stop]) / self.n_counters
+        probability[0] += probability[-1]  # after the last letter A follows
+        return probability[:-1]
 
     @property
     def memoryless_excess(self):
         """The excess cross-entropy, in nats per symbol, of a predictor that is right wherever the
-        next symbol is certain and predicts stochastic_mean where it is not: the least there is
-        without counting the letters A."""
+        next symbol is certain and predicts stochastic_mean where it is not: with one counter, the
+        least there is without counting the letters A."""
         entropy = torch.special.entr(self.stochastic_mean.double()).sum().item()
-        return entropy / sum(self.multiples) - self.entropy_rate  # one step in so many follows an A
+        # so many of the steps are not certain
+        share = self.n_counters / self._symbols_per_count
+        return entropy * share - self.entropy_rate
+
+    def draw(self, shape, generator, length=None):
+        """Random counts for streams of the given shape: (*shape, 5) int64, with several counters
+        (*shape, 5, V), on the generator's device. length: the largest, if not the language's."""
+        more = () if self.numbered else (self.n_counters,)
+        draws = super().draw((*shape, *more), generator, length)  # five last
+        return draws if self.numbered else draws.mT.contiguous()
+
+    def strings(self, n):
+        """Single strings from the start state: n (...), with several counters (..., V)."""
+        return self.streams(n[..., None] if self.numbered else n[..., None, :])
 
     def training_symbols(self, n):
         """What training needs of streams(n): symbols (..., T + 1), valid and deterministic
         (..., T)."""
-        ends = self._blocks(n).cumsum(-1)
+        ends = self._sizes(n).cumsum(-1)
         last = ends[..., -1:]
         n_steps = int(last.max())
         change = torch.ones(self.n_symbols, dtype=torch.uint8, device=n.device)
         change[-1] += 256 - self.n_symbols  # from the last letter back to A, modulo 256
-        changes = torch.zeros(*n.shape[:-1], n_steps + 1, dtype=torch.uint8, device=n.device)
+        changes = torch.zeros(*ends.shape[:-1], n_steps + 1, dtype=torch.uint8, device=n.device)
         # no block is empty, so no two end at the same place
-        changes.scatter_(-1, ends, change.repeat(n.shape[-1]).expand(ends.shape))
+        repeats = ends.shape[-1] // self.n_symbols
+        changes.scatter_(-1, ends, change.repeat(repeats).expand(ends.shape))
         symbols = changes.cumsum(-1, dtype=torch.uint8)
         valid = torch.arange(n_steps + 1, dtype=torch.int32, device=n.device) < last.int()
-        certain = valid & (symbols != 0)
+        certain = valid & ~self._is_open(symbols)
         return symbols, valid[..., :-1], certain[..., :-1]
 
-    def _blocks(self, n):
-        """Sizes of a stream's blocks A^n, B^jn, ... of string 1, of string 2, ... (..., M*K)."""
-        return (n[..., None] * torch.tensor(self.multiples, device=n.device)).flatten(-2)
+    def _is_open(self, symbols):
+        """Whether the size of a symbol's block is not known while it is read."""
+        first, *others = self.open
+        opened = symbols == first
+        for k in others:
+            opened |= symbols == k
+        return opened
+
+    def _sizes(self, n):
+        """Sizes of a stream's blocks, of string 1, of string 2, ... (..., M*K)."""
+        blocks = torch.tensor(self.blocks, device=n.device)  # (K, V)
+        if self.numbered:
+            return (n[..., None] * blocks[:, 0]).flatten(-2)
+        return (n[..., None, :] * blocks).sum(-1).flatten(-2)
 
     def streams(self, n):
-        """Streams of the strings with the given n: n (..., M) int64 >= 1 -> Stream (...), T steps,
+        """Streams of the strings with the given counts, all at least 1 -> Stream (...), T steps,
         T the symbols of the longest stream (its final A is predicted, not read)."""
         symbols, valid, deterministic = self.training_symbols(n)
-        blocks = self._blocks(n)
+        sizes = self._sizes(n)
         symbols = symbols.long()
         read, next_read = symbols[..., :-1], symbols[..., 1:]
         # the block of every symbol; padding counts to the last
         block = (read[..., 1:] != read[..., :-1]).long().cumsum(-1)
-        block = torch.nn.functional.pad(block, (1, 0)).clamp(max=blocks.shape[-1] - 1)
+        block = torch.nn.functional.pad(block, (1, 0)).clamp(max=sizes.shape[-1] - 1)
         step = torch.arange(block.shape[-1], device=n.device)
-        left = (blocks.cumsum(-1).gather(-1, block) - step - 1).clamp(min=0)  # of this letter
-        after_a = read == 0
-        seen = blocks.gather(-1, block) - left  # of this letter, this one included
-        probability = torch.nn.functional.one_hot(next_read, self.n_symbols).float()
-        # n is uniform on 1..length: after k letters A, n = k has probability 1 / (length - k + 1)
+        left = (sizes.cumsum(-1).gather(-1, block) - step - 1).clamp(min=0)  # of this letter
+        opened = self._is_open(read)
+        seen = sizes.gather(-1, block) - left  # of this letter, this one included
+        # a count is uniform on 1..length: after k letters, k is it with probability 1/(length-k+1)
         stop = 1 / (self.length - seen + 1).clamp(min=1)
-        probability[..., 0] = torch.where(after_a, 1 - stop, probability[..., 0])
-        probability[..., 1] = torch.where(after_a, stop, probability[..., 1])
-        legal = probability > 0
+        probability, again = self._one_hot(next_read), self._one_hot(read)
+        going_on = again * (1 - stop[..., None]) + again.roll(1, -1) * stop[..., None]
+        probability = torch.where(opened[..., None], going_on, probability)
         # that no training string is longer than `length` is not knowledge
-        legal[..., :2] |= after_a[..., None]
-        state = torch.where(after_a, seen, left)
+        legal = (probability > 0) | opened[..., None] & (again + again.roll(1, -1) > 0)
+        state = torch.where(opened, seen, left)
         return Stream(symbols, valid, legal, probability, deterministic, state)
 
+    def _one_hot(self, symbols):
+        return torch.nn.functional.one_hot(symbols, self.n_symbols).float()
+
     def coursework_target(self, stream):
-        """The target the coursework measures its loss against: (0.8, 0.2, 0...) after an A, else
-        the certain symbol. Returns (..., T, K)."""
-        target = torch.nn.functional.one_hot(stream.targets, self.n_symbols).float()
-        guess = target.new_zeros(self.n_symbols)
-        guess[:2] = target.new_tensor([0.8, 0.2])
-        return torch.where((stream.inputs == 0)[..., None], guess, target)
+        """The target the coursework measures its loss against: after an A, and wherever else the
+        next symbol is not certain, 0.8 for the same letter and 0.2 for the next one, else the
+        certain symbol. Returns (..., T, K)."""
+        again, opened = self._one_hot(stream.inputs), self._is_open(stream.inputs)
+        guess = 0.8 * again + 0.2 * again.roll(1, -1)
+        return torch.where(opened[..., None], guess, self._one_hot(stream.targets))
+
+    # ---- its strings, for traces, machines and analysis
+
+    def numbers_to(self, longest):
+        """The counts up to `longest` of the strings: n, or tuples (n, m, ...)."""
+        if self.numbered:
+            return super().numbers_to(longest)
+        every = itertools.product(range(1, longest + 1), repeat=self.n_counters)
+        return sorted(every, key=lambda counts: (max(counts), counts))
+
+    @property
+    def machine_length(self):
+        most = super().machine_length
+        return most if self.numbered else min(most, MAX_MACHINE_COUNT)
+
+    def single_texts(self, n_states):
+        if self.numbered:
+            return super().single_texts(n_states)
+        rest = (1,) * (self.n_counters - 1)
+        numbers = self.numbers_to(2 * self.machine_length)
+        numbers += [(n, *rest) for n in range(1, n_states + 2)]
+        return sorted((self.word(n) + "A" for n in numbers), key=len)
 
     def legal_next(self, text):
-        return ["AB" if read == "A" else follows for read, follows in zip(text, text[1:])]  # noqa: B905
+        opened = {self.symbols[k]: self.symbols[k : k + 2] for k in self.open}
+        if self.open[-1] == self.n_symbols - 1:
+            opened[self.symbols[-1]] = "A" + self.symbols[-1]
+        return [opened.get(read, follows) for read, follows in zip(text, text[1:])]  # noqa: B905
 
     def stages(self, stream):
         """Reading A, first B, counting B, switching to C, counting C, ..., end (the first A of the
         next string, where the counts must start anew)."""
-        first, *rest = self.symbols
-        names = [f"reading {first}", f"first {rest[0]}", f"counting {rest[0]}"]
-        for letter in rest[1:]:
-            names += [f"switching to {letter}", f"counting {letter}"]
+        names = [f"reading {self.symbols[0]}"]
+        for k, letter in enumerate(self.symbols[1:], 1):
+            doing = "reading" if k in self.open else "counting"
+            names += [f"{'first' if k == 1 else 'switching to'} {letter}", f"{doing} {letter}"]
         names.append("end")
         read = stream.inputs
         before = torch.cat([torch.zeros_like(read[..., :1]), read[..., :-1]], -1)
         changed = read != before
         label = torch.where(changed, 2 * read - 1, 2 * read)
         return torch.where(changed & (read == 0), len(names) - 1, label), tuple(names)
+
+    # ---- several counters: right on which of them?
+
+    @property
+    def axes(self):
+        return () if self.numbered else ("n", "m")
+
+    def grid(self, n_most):
+        """The strings of all n and m up to n_most, the other counters 1: a Stream (n_most**2, T),
+        in the order of torch.cartesian_prod."""
+        every = torch.arange(1, n_most + 1)
+        n = torch.cartesian_prod(every, every)
+        return self.strings(torch.nn.functional.pad(n, (0, self.n_counters - 2), value=1))
+
+
+def _open_blocks(blocks):
+    """The indices of the blocks that bring in a counter, whose size is not known before. Raises
+    LanguageError for a block that cannot be."""
+    known, opened = set(), []
+    for k, block in enumerate(blocks):
+        name = ALPHABET[k]
+        if min(block) < 0 or not any(block):
+            raise LanguageError(f"the block of {name} has no letters, or less than none")
+        new = {v for v, times in enumerate(block) if times} - known
+        if new and (sum(block) != 1 or min(new) != len(known)):
+            raise LanguageError(
+                f"the block of {name} brings in a counter: it must do so alone and once, as in "
+                "anbm, for else its letters do not tell the count"
+            )
+        if new:
+            opened.append(k)
+            known |= new
+    if len(opened) == len(blocks):
+        raise LanguageError("no block repeats an earlier count: there is nothing to count")
+    return tuple(opened)

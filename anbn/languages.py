@@ -81,6 +81,7 @@ class Language:
     name: str  # as --lang and file names spell it
     symbols: str  # a character for each
     embed = False  # the embedded Reber grammar
+    file = None  # path of the file that it was read from
     numbered = True  # there is one string for each n, so that there is a first n that fails
     multiples = ()  # a^n b^(jn) c^(kn)... is (1, j, k, ...); empty for strings of another kind
     one_by_one = False  # strings are read one by one from the start state, and end
@@ -89,6 +90,7 @@ class Language:
     length_means = "n"  # what `length` and the size of a machine count
     state_names = ()  # of the values of Stream.state, where they are not numbers
     state_meaning = "symbols of the string read"  # what the numbers are, for a legend
+    axes = ()  # names of the two numbers of the strings of `grid`, where there is no first n
 
     def __init__(self, length=8):
         """length: the largest n in training. Raises LanguageError if it is below 1."""
@@ -104,6 +106,11 @@ class Language:
     def title(self):
         """The name in words."""
         return f"embedded {self.name}" if self.embed else self.name
+
+    @property
+    def spelling(self):
+        """What catalogue.named makes this language of again."""
+        return self.file or self.name
 
     @property
     def file_name(self):
@@ -223,26 +230,37 @@ class Language:
         return Stream(**cut)
 
     def probe(self, longest=None):
-        """The strings an analysis looks at: a Stream (B, T), row n - 1 the string of n and the
-        first string after it, n = 1..longest (default: the training length)."""
-        n = torch.arange(1, (longest or self.length) + 1)
-        return self.streams(torch.stack([n, torch.ones_like(n)], -1))
+        """The strings an analysis looks at: a Stream (B, T), in each row a string up to `longest`
+        (default: the training length), in their order, and the first string after it."""
+        n = torch.tensor(self.numbers_to(longest or self.length))
+        return self.streams(torch.stack([n, torch.ones_like(n)], 1))
+
+    def grid(self, n_most):
+        """The single strings of every pair of numbers up to n_most, named by `axes`: a Stream
+        (n_most**2, T)."""
+        raise LanguageError(f"the strings of {self.title} have no two numbers")
+
+    def numbers_to(self, longest):
+        """The numbers of the strings up to `longest`: n = 1, 2, ... A list."""
+        return list(range(1, longest + 1))
 
     @property
     def machine_length(self):
         """The largest n of the strings that a machine is made from by default."""
-        longest, symbols = 1, len(self.word(1))
-        while symbols + len(self.word(longest + 1)) <= MAX_MACHINE_SYMBOLS:
+        longest = 1
+        while longest < self.length:
+            words = map(self.word, self.numbers_to(longest + 1))
+            if sum(map(len, words)) > MAX_MACHINE_SYMBOLS:
+                break
             longest += 1
-            symbols += len(self.word(longest))
-        return min(self.length, longest)
+        return longest
 
     def texts(self, longest):
         """Texts that a machine is made from, in the order of n: pairs of strings with n up to
         `longest`, and the next string's first symbol, which is predicted and not read. Each n is
         followed by every n, or by MAX_PAIRED of them evenly spread."""
-        singles = [self.word(n) for n in range(1, longest + 1)]
-        step = -(-longest // MAX_PAIRED)
+        singles = [self.word(n) for n in self.numbers_to(longest)]
+        step = -(-len(singles) // MAX_PAIRED)
         return [one + two + singles[0][0] for one in singles for two in singles[::-step][::-1]]
 
     def single_texts(self, n_states):
@@ -271,3 +289,32 @@ class Language:
     def cell_stages(self, stream):
         """The stages of the table of what each cell counts."""
         return self.stages(stream)
+
+    def state_label(self, state):
+        """A value of Stream.state in words."""
+        return f"state {state}"
+
+
+class WalkLanguage(Language):
+    """A language whose strings are random walks: each step is decided by a number of its own, and
+    at a choice every legal symbol must outweigh every illegal one. `longest` is the number of draws
+    a stream needs."""
+
+    numbered = False
+    judges_choices = True
+    length_means = "length"
+    stochastic_mean = None  # the loss of a choice is never replaced by a mean
+
+    def draw(self, shape, generator, length=None):
+        """Uniform numbers that decide the steps of the walks: (*shape, draws) float32. length: the
+        draws, if not `longest`."""
+        size = (*shape, self.longest if length is None else length + 1)
+        return torch.rand(size, generator=generator, device=generator.device)
+
+    def fresh(self, n_strings, generator):
+        """Strings to trace: a Stream (B, T), one string each."""
+        return self.streams(self.draw((n_strings,), generator))
+
+    def probe(self, longest=None):
+        """200 strings of a fixed seed: a Stream (B, T)."""
+        return self.fresh(200, torch.Generator().manual_seed(0))

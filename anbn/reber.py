@@ -11,7 +11,7 @@ one string of at least `length` symbols, cut after `longest` steps (fewer than o
 
 import torch
 
-from anbn.languages import Language, LanguageError, Stream
+from anbn.languages import LanguageError, Stream, WalkLanguage
 
 SYMBOLS = "BTSXPVE"
 MAX_TEXTS = 5000  # strings a machine is made from; they double every two symbols
@@ -25,7 +25,7 @@ GRAPH = (  # node: (symbol, next node), (symbol, next node); the string ends wit
 )
 
 
-class ReberLanguage(Language):
+class ReberLanguage(WalkLanguage):
     """Strings of the Reber grammar, or of the embedded one with embed=True.
 
     length: the least number of symbols of a string (the shortest Reber string has 5, the shortest
@@ -33,10 +33,7 @@ class ReberLanguage(Language):
     """
 
     name, symbols = "reber", SYMBOLS
-    numbered = False
     one_by_one = True
-    judges_choices = True
-    length_means = "length"
 
     def __init__(self, embed=False, length=4):
         if not 1 <= length <= 60:
@@ -104,12 +101,8 @@ class ReberLanguage(Language):
         return self._probability.sum(-1) == 0
 
     def draw(self, shape, generator, length=None):
-        """Uniform numbers that decide each step of the walks: (*shape, longest) float32.
-
-        length: unused, Reber strings have no curriculum.
-        """
-        size = (*shape, self.longest)
-        return torch.rand(size, generator=generator, device=generator.device)
+        """As WalkLanguage.draw; length: unused, Reber strings have no curriculum."""
+        return super().draw(shape, generator)
 
     def streams(self, draws):
         """Walks decided by `draws` (..., longest) in [0, 1) -> Stream with T at most longest steps.
@@ -157,14 +150,6 @@ class ReberLanguage(Language):
 
     # ---- its strings, for traces, machines and analysis
 
-    def fresh(self, n_strings, generator):
-        """Strings to trace: a Stream (B, T), one string each."""
-        return self.streams(self.draw((n_strings,), generator))
-
-    def probe(self, longest=None):
-        """200 strings of a fixed seed: a Stream (B, T)."""
-        return self.fresh(200, torch.Generator().manual_seed(0))
-
     @property
     def machine_length(self):
         """The number of symbols that nine strings in ten do not exceed."""
@@ -205,7 +190,8 @@ class ReberLanguage(Language):
         """The symbols read."""
         return stream.inputs, self.symbols
 
-    stochastic_mean = None  # the loss of a choice is never replaced by a mean
+    def state_label(self, state):
+        return f"node {self.state_names[state]}"
 
     def default_hidden(self, kind):
         return {"srn": 2, "lstm": 4 if self.embed else 3}[kind]

@@ -246,7 +246,7 @@ def test_a_curriculum_draws_shorter_strings():
     "name", ["", "an", "anbm", "bnan", "a2nbn", "anb0n", "ancn", "ANBN", "anbn ", "dyck"]
 )
 def test_unknown_languages_are_refused(name):
-    with pytest.raises(LanguageError, match="unknown language"):
+    with pytest.raises(LanguageError):
         CountingLanguage.named(name)
 
 

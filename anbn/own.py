@@ -1,0 +1,158 @@
+"""Languages of one's own, from a file: a class in Python, or a list of strings.
+
+    seq_train.py --lang separated.py     the Language that the file defines (anbn/languages.py)
+    seq_train.py --lang words.txt        the strings of the file, one per line
+
+Of a list nothing is known but the list: each line is a string of the language, as probable as it is
+frequent, and no other string belongs to it. What may follow a beginning, and how probably, is what
+follows it in the list. A mark stands in front of every string, so that its end can be predicted:
+
+    words.txt  ab     . a b, then .      after . the next symbol is a or b, with 1/2 each (b a)
+               ba     . b a, then .
+"""
+
+import functools
+import sys
+import traceback
+from collections import defaultdict
+from pathlib import Path
+
+from anbn.languages import Language, LanguageError
+
+MARKS = ".#|/"  # the first of them that no string has stands in front of each
+MAX_TABLE = 50_000_000  # strings x symbols of the longest x symbols of the alphabet
+MAX_TEXTS = 500  # strings that a machine is made from
+
+
+class ListLanguage(Language):
+    """The strings of a list, each as probable as it is frequent there.
+
+    name: of the language. strings: texts, a symbol for each character. Raises LanguageError for an
+    empty list, a blank inside a string, or a list too large to hold.
+    """
+
+    numbered = False
+    length_means = "lines"
+
+    def __init__(self, name, strings):
+        lines = [line for line in (line.strip() for line in strings) if line]
+        if not lines:
+            raise LanguageError(f"{name} has no strings: write one per line")
+        for line in lines:
+            if any(character.isspace() for character in line):
+                raise LanguageError(f"{name}: a symbol is one character, but {line!r} has blanks")
+        alphabet = sorted(set("".join(lines)))
+        mark = next((mark for mark in MARKS if mark not in alphabet), None)
+        if mark is None:
+            raise LanguageError(f"{name}: all of {' '.join(MARKS)} are symbols; leave one out")
+        self.name, self.symbols, self.mark = name, mark + "".join(alphabet), mark
+        if len(lines) * (2 + max(map(len, lines))) * len(self.symbols) > MAX_TABLE:
+            raise LanguageError(f"{name} is too large: use fewer, shorter strings")
+        super().__init__(len(lines))
+        self.lines = lines
+        follows = defaultdict(set)
+        for text in (mark + line + mark for line in lines):
+            for t in range(1, len(text)):
+                follows[text[:t]].add(text[t])
+        self._follows = {beginning: "".join(sorted(few)) for beginning, few in follows.items()}
+
+    def word(self, n):
+        return self.mark + self.lines[n - 1]
+
+    def draw(self, shape, generator, length=None):
+        return super().draw(shape, generator, min(length or self.length, self.length))
+
+    def _tables(self, largest):
+        return self._tables_to(self.length)
+
+    def numbers_to(self, longest):
+        return super().numbers_to(min(longest, self.length))
+
+    @property
+    def machine_length(self):
+        return min(super().machine_length, MAX_TEXTS)
+
+    @functools.cached_property
+    def _singles(self):
+        return sorted({self.word(n) + self.mark for n in self.numbers_to(MAX_TEXTS)}, key=len)
+
+    def single_texts(self, n_states):
+        return self._singles
+
+    def legal_next(self, text):
+        legal, beginning = [], ""
+        for symbol in text[:-1]:
+            beginning = symbol if symbol == self.mark else beginning + symbol
+            legal.append(self._follows[beginning])
+        return legal
+
+    def state_label(self, state):
+        return f"symbol {state} of the string"
+
+
+def read(path, length=None):
+    """The Language of a file: .py, or anything else as a list of strings.
+
+    length: for a class, its argument; of a list, the number of its strings, if it is given. Raises
+    LanguageError, which names the file, for whatever is wrong with it.
+    """
+    path = Path(path).expanduser().resolve()
+    try:
+        if path.suffix == ".py":
+            language = _defined(path, length)
+        else:
+            language = ListLanguage(path.stem, path.read_text(encoding="utf-8").splitlines())
+            if length not in (None, language.length):
+                raise LanguageError(f"it has {language.length} strings, not --length {length}")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise LanguageError(f"{path} cannot be read: {why}") from None
+    except LanguageError as error:
+        raise LanguageError(f"{path}: {error}") from None
+    language.file = str(path)
+    return language
+
+
+def _defined(path, length):
+    """The Language that a Python file defines."""
+    source, names = path.read_text(encoding="utf-8"), {"__name__": f"language_{path.stem}"}
+    try:
+        exec(compile(source, path, "exec"), names)
+        found = [
+            value
+            for value in names.values()
+            if isinstance(value, type)
+            and issubclass(value, Language)
+            and value.__module__ == names["__name__"]
+        ]
+        if len(found) != 1:
+            raise LanguageError(f"it defines {len(found)} subclasses of Language; one is needed")
+        language = found[0]() if length is None else found[0](length)
+        _check(language)
+    except LanguageError:
+        raise
+    except Exception as error:  # whatever another's code does
+        lines = [
+            at.lineno for at in traceback.extract_tb(sys.exc_info()[2]) if at.filename == str(path)
+        ]
+        where = f" (line {lines[-1]})" if lines else ""
+        raise LanguageError(f"{type(error).__name__}: {error}{where}") from None
+    return language
+
+
+def _check(language):
+    """Raise LanguageError for what every language must have and this one lacks."""
+    for name in ("name", "symbols"):
+        if not isinstance(getattr(language, name, None), str):
+            raise LanguageError(f"its class has no {name}, a text")
+    if len(set(language.symbols)) != len(language.symbols) or len(language.symbols) < 2:
+        raise LanguageError("its symbols must be two or more different characters")
+    if not language.name.replace("_", "").replace("-", "").isalnum():
+        raise LanguageError(f"its name {language.name!r} must be letters, digits, _ or -")
+    if language.numbered:
+        for n in language.numbers_to(2):
+            word = language.word(n)
+            if not word or set(word) - set(language.symbols):
+                raise LanguageError(f"its string {word!r} is empty or has other symbols")
+            if word[0] != language.word(1)[0]:
+                raise LanguageError("all of its strings must begin with the same symbol")
