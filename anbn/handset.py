@@ -29,6 +29,13 @@ step. It comes from a phase instead.
   is 0, or at least tanh(1) = 0.76. The next letter is the first whose counter is above 0, else A:
   each letter's read-out weight outdoes the largest value of the letter after it.
 
+Several counters (anbmcmdn, anbmcndm, anbmcn+m): a letter that brings in a counter has a unit that
+shows that it was just read, -1/4, and that any other letter clears; each letter after them has its
+counter, one up with every letter it must be as many as, one down with its own.
+
+dyck1: one cell counts the brackets open. A second one shows whether there are any, by the same
+amount for every depth: after ( there are, after ) only if the first showed more than one before.
+
 Why not fewer units. While B is read two numbers must be kept, the letters B still to come and
 the n that the rest will need; no bounded number of values of the other units can hold one of them.
 Without the phase unit "an A was just read" and "all done" both show hidden = 0: the arg max
@@ -48,23 +55,30 @@ from anbn.models import LSTM, ModelError
 
 LARGE = 1000.0  # sigmoid(-1000) is 0 and tanh(1000) is 1, in float32 and in float64
 MARGIN = 50.0  # nats between a certain symbol and any other
+LEAST, MOST = math.tanh(1), 1.0  # of a counter above 0, as the hidden units show it
 
 
 def n_hidden_needed(language):
-    """Hidden units of the exact counter: one per letter.
+    """Hidden units of the exact counter: one per letter; 2 for dyck1.
 
-    Raises LanguageError for a language that is not a counting language.
+    Raises LanguageError for a language without hand-set weights.
     """
-    if not language.multiples:
+    if language.name == "dyck1":
+        return 2
+    late = any(k >= language.n_counters for k in language.open) if language.blocks else True
+    repeats = not language.multiples and language.blocks and max(map(max, language.blocks)) > 1
+    if late or repeats:
         raise LanguageError(
-            f"there are no hand-set weights for {language.name}: they count a^n b^n and its family"
+            f"there are no hand-set weights for {language.title}: they count a^n b^n and its "
+            "family, dyck1, and several counters that the first letters bring in and no letter "
+            "repeats"
         )
     return language.n_symbols
 
 
 def default_stop(language):
-    """The probability of B after an A where how many A were read is not told apart: one in
-    mean n, (length + 1) / 2. Of all constants it has the least cross-entropy."""
+    """The probability that a letter whose count is not known is the last: one in mean n,
+    (length + 1) / 2. Of all constants it has the least cross-entropy."""
     return 2 / (language.length + 1)
 
 
@@ -73,8 +87,8 @@ def handset(language, dtype=torch.float32, n_hidden=None, stop=None):
 
     n_hidden: more units than needed are allowed; the spare ones stay at zero.
     stop: P(B) after an A, default `default_stop`; the coursework's target has 0.2.
-    Raises LanguageError for another kind of language or a `stop` outside (0, 1], ModelError for
-    too few hidden units.
+    Raises LanguageError for a language without hand-set weights or a `stop` outside (0, 1],
+    ModelError for too few hidden units.
     """
     needed = n_hidden_needed(language)
     n_hidden = needed if n_hidden is None else n_hidden
@@ -82,14 +96,19 @@ def handset(language, dtype=torch.float32, n_hidden=None, stop=None):
     if n_hidden < needed:
         raise ModelError(
             f"{n_hidden} hidden units are too few to count {language.name} with hand-set weights: "
-            f"{needed} are needed, one per letter"
+            f"{needed} are needed"
         )
     if not 0 < stop <= 1:
         raise LanguageError(f"the probability of B after an A is {stop}; it must be in (0, 1]")
     shapes = LSTM.shapes(language.n_symbols, n_hidden)
     weights = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
-    _set_gates(weights["W"], weights["U"], language.multiples)
-    _set_read_out(weights["V"], weights["out_bias"], language.multiples, stop)
+    if language.multiples:
+        _set_gates(weights["W"], weights["U"], language.multiples)
+        _set_read_out(weights["V"], weights["out_bias"], language.multiples, stop)
+    elif language.blocks:
+        _set_several(weights["W"], weights["V"], weights["out_bias"], language, stop)
+    else:
+        _set_brackets(**{name: weights[name] for name in ("W", "U", "V", "out_bias")})
     return LSTM.from_parameters({name: w.to(dtype)[None] for name, w in weights.items()})
 
 
@@ -154,13 +173,60 @@ def _set_read_out(V, out_bias, multiples, stop):
     Each letter's counter outweighs those after it; B's also outweighs the phase within a group.
     """
     phase, n_letters = 0, len(multiples)
-    least, most = math.tanh(1), 1.0  # of a counter above 0, as the hidden units show it
     out_bias[1:] = -MARGIN
-    log_odds = math.log(stop) - math.log1p(-stop) if stop < 1 else MARGIN
     after_a = math.tanh(1 / (2 * multiples[1]))  # what the phase unit shows then, negated
-    V[phase, 1] = -(MARGIN + min(log_odds, MARGIN)) / after_a
-    weight = 2 * MARGIN / least
-    for k in range(n_letters - 1, 1, -1):
+    V[phase, 1] = -(MARGIN + _log_odds(stop)) / after_a
+    weight = _rank(V, range(2, n_letters))
+    V[1, 1] = weight + abs(V[phase, 1]) * math.tanh(1) / LEAST
+
+
+def _log_odds(stop):
+    return min(math.log(stop) - math.log1p(-stop), MARGIN) if stop < 1 else MARGIN
+
+
+def _rank(V, letters):
+    """Read-out weights of the counters of `letters`: whatever they show, the first letter whose
+    counter is above 0 wins by MARGIN, and the last over A. Returns the weight of one more, before
+    them."""
+    weight = 2 * MARGIN / LEAST
+    for k in reversed(letters):
         V[k, k] = weight
-        weight = (weight * most + MARGIN) / least
-    V[1, 1] = weight + abs(V[phase, 1]) * math.tanh(1) / least
+        weight = (weight * MOST + MARGIN) / LEAST
+    return weight
+
+
+def _set_several(W, V, out_bias, language, stop):
+    """Fill W (K, 4H), V (H, K) and out_bias (K,) for several counters; nothing recurs. The units of
+    the first letters, which bring in the counters, show that they were just read."""
+    W_i, W_f, W_g, W_o = W.chunk(4, -1)  # views, (K, H) each
+    n_open = language.n_counters
+    W_i[:], W_f[:], W_o[:] = -LARGE, LARGE, LARGE
+    W_f[:, :n_open] = -LARGE
+    W_o[:n_open, n_open:] = -LARGE  # the counters are shown once all of them are known
+    out_bias[1:] = -MARGIN
+    just_read = math.tanh(1 / 4)
+    for v in range(n_open):
+        W_i[v, v], W_g[v, v] = LARGE, -math.atanh(1 / 4)
+        lift = 2 * MARGIN if v else MARGIN  # A needs none
+        V[v, v] = -lift / just_read if v else 0
+        V[v, v + 1] = -(lift + _log_odds(stop)) / just_read
+    for k in range(n_open, language.n_symbols):
+        for v, times in enumerate(language.blocks[k]):
+            if times:
+                W_i[v, k] = W_g[v, k] = LARGE
+        W_i[k, k], W_g[k, k] = LARGE, -LARGE
+    _rank(V, range(n_open, language.n_symbols))
+
+
+def _set_brackets(W, U, V, out_bias):
+    """Fill the weights of dyck1: unit 0 counts, unit 1 shows whether anything is open."""
+    W_i, W_f, W_g, W_o = W.chunk(4, -1)
+    one, two = math.tanh(1), math.tanh(2)  # what unit 0 shows at these depths
+    slope = 2 * LARGE / (two - one)
+    W_i[:], W_f[:], W_o[:] = -LARGE, LARGE, LARGE
+    W_i[:, 0] = LARGE
+    W_g[:, 0] = torch.tensor([LARGE, -LARGE], dtype=W.dtype)
+    W_f[:, 1], W_g[:, 1] = -LARGE, LARGE
+    W_i[0, 1], W_i[1, 1] = LARGE + slope, -slope * (one + two) / 2
+    U[0, 1] = slope  # of unit 1's input gate
+    out_bias[1], V[1, 1] = -MARGIN, MARGIN / one

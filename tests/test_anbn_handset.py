@@ -5,7 +5,9 @@ import random
 import pytest
 import torch
 
+from anbn.catalogue import named
 from anbn.counting import CountingLanguage
+from anbn.evaluate import right_steps
 from anbn.handset import default_stop, handset, n_hidden_needed
 from anbn.languages import LanguageError
 from anbn.models import LSTM, ModelError
@@ -162,3 +164,61 @@ def test_refuses():
     for stop in (0, 1.5, float("nan")):
         with pytest.raises(LanguageError, match="probability"):
             handset(language, stop=stop)
+
+
+def all_right(model, language, stream):
+    """Every step as `solved` asks for."""
+    with torch.no_grad():
+        right = right_steps(model(stream.inputs).logits, stream, language)
+    return bool((right | ~stream.valid).all())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["anbmcmdn", "anbmcndm", "anbmcn+m", "anbmcm", "anbmckdkemfn"])
+def test_several_counters(name, dtype):
+    """In streams, on every pair up to 12, and at 1,000 of either count."""
+    language = named(name)
+    model = handset(language, dtype)
+    generator = torch.Generator().manual_seed(0)
+    assert all_right(model, language, language.streams(language.draw((50,), generator)))
+    assert all_right(model, language, language.grid(12))
+    rest = [1] * (language.n_counters - 2)
+    far = torch.tensor([[1000, 2, *rest], [3, 1000, *rest]])
+    assert all_right(model, language, language.strings(far))
+    # where a count is not known yet, the constant distribution that was asked for
+    chances = model(torch.tensor([[0, 0, 1]])).probability[0, 0]
+    stop = default_stop(language)
+    assert chances[1, :2].tolist() == pytest.approx([1 - stop, stop], abs=1e-4)
+    assert chances[2, 1:3].tolist() == pytest.approx([1 - stop, stop], abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_brackets_of_one_kind(dtype):
+    language = named("dyck1")
+    model = handset(language, dtype)
+    assert model.n_hidden == n_hidden_needed(language) == 2
+    stream = language.streams(language.draw((200,), torch.Generator().manual_seed(0)))
+    assert all_right(model, language, stream) and all_right(model, language, language.grid(8))
+    torch.testing.assert_close(
+        model(stream.inputs).probability[0].float(), stream.probability, atol=1e-4, rtol=0
+    )
+
+
+@pytest.mark.slow
+def test_several_counters_and_brackets_at_100_000():
+    """Rounding errors do not add up: whole numbers have none."""
+    language = named("anbmcmdn")
+    far = language.strings(torch.tensor([[100_000, 2], [3, 100_000]]))
+    assert all_right(handset(language), language, far)
+    brackets = (torch.arange(200_000) >= 100_000).long()[None]  # 100,000 opened, then closed
+    with torch.no_grad():
+        logits = handset(named("dyck1"))(brackets).logits[0, 0]
+    opens, closes = logits[:-1].unbind(-1)
+    torch.testing.assert_close(opens, closes, atol=1e-3, rtol=0)  # both may follow
+    assert logits[-1, 0] > logits[-1, 1] + 10
+
+
+@pytest.mark.parametrize("name", ["dyck2", "anbncmdm", "anbmc2n+m"])
+def test_languages_without_hand_set_weights(name):
+    with pytest.raises(LanguageError, match="no hand-set weights"):
+        handset(named(name))
