@@ -4,8 +4,8 @@ A stand-in for KMNIST where there is no network, made as hard: cursive character
 quite different shapes per class, so a linear network reaches about 70 %, a hidden layer about 84 %
 and convolutions about 93 %. Ten thousand images take about a second on one core.
 
-A character is a few curves (strokes.txt) cut into short straight segments. A random smooth map moves
-the segments' ends, and the nearer a pixel is to a segment, the more ink it gets.
+A character is a few curves (strokes.txt) cut into short segments. A random smooth map moves the
+segments' ends, and the nearer a pixel is to a segment, the more ink it gets.
 
     images, labels = draw_kana(1000, seed=0)    # (1000, 28, 28) uint8, (1000,) int64
 """

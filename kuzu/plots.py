@@ -8,30 +8,16 @@ from pathlib import Path
 
 import matplotlib
 import torch
-from matplotlib import font_manager
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator
 
 from .confusion import most_confused
 from .kana import KANA, ROMAJI
 
-TRAIN_COLOUR, TEST_COLOUR = "tab:blue", "tab:orange"
 STYLE = {**matplotlib.rcParamsDefault, "text.parse_math": False}  # a folder's name may hold a $
 del STYLE["backend"]  # each figure has its own
-
-
-def own_style(function):
-    """Draw a figure in a style of our own, whatever the user's settings are."""
-
-    @functools.wraps(function)
-    def draw(*args, **options):
-        with matplotlib.rc_context(STYLE):
-            figure = function(*args, **options)
-            FigureCanvasAgg(figure)
-            return figure
-
-    return draw
+own_style = matplotlib.rc_context(STYLE)  # a decorator: whatever the user's settings are
 
 
 @functools.cache
@@ -41,13 +27,21 @@ def kana_font():
     found = None
     with contextlib.suppress(ImportError):  # whatever hides it
         found = find_spec("matplotlib_fontja")
-    folder = Path(found.origin).parent if found and found.origin else Path()
-    files = sorted(folder.glob("fonts/*.ttf")) if found else []
-    return font_manager.FontProperties(fname=str(files[0])) if files else None
+    files = sorted(Path(found.origin).parent.glob("fonts/*.ttf")) if found and found.origin else ()
+    return FontProperties(fname=str(files[0])) if files else None
 
 
-def class_name(index):
-    return f"{KANA[index]} {ROMAJI[index]}" if kana_font() else ROMAJI[index]
+def class_names():
+    """What each class is called: kana, where there is a font for them, and romaji."""
+    return [f"{k} {r}" for k, r in zip(KANA, ROMAJI, strict=True)] if kana_font() else [*ROMAJI]
+
+
+def one_panel(figsize, title, **title_options):
+    """A figure and its only axes."""
+    figure = Figure(figsize=figsize, layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10, **title_options)
+    return figure, axes
 
 
 def figures(networks, data):
@@ -80,66 +74,47 @@ def confusion_heatmap(confusion, title):
     shares = confusion / confusion.sum(1, keepdim=True).clamp(min=1)
     errors = shares.double().fill_diagonal_(float("nan"))
     top = max(float(errors.nan_to_num().max()), 1e-3)
-    figure = Figure(figsize=(7.2, 6.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = one_panel((7.2, 6.6), title)
     colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.88")
     image = axes.imshow(errors.numpy(), cmap=colours, vmin=0, vmax=top)
     for row in range(10):
         for column in range(10):
             dark = row != column and errors[row, column] < 0.6 * top
-            axes.text(
-                column,
-                row,
-                int(confusion[row, column]),
-                ha="center",
-                va="center",
-                color="white" if dark else "black",
-                fontsize=9,
-                fontweight="bold" if row == column else "normal",
-            )
-    names = [class_name(index) for index in range(10)]
-    axes.set_xticks(range(10), names, font=kana_font(), fontsize=11, rotation=45)
-    axes.set_yticks(range(10), names, font=kana_font(), fontsize=11)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("target")
-    axes.set_title(title, fontsize=10)
-    bar = figure.colorbar(image, shrink=0.85)
-    bar.set_label("errors: share of the target's images (grey: read right)")
+            style = {"color": "white" if dark else "black", "ha": "center", "va": "center"}
+            style["fontweight"] = "bold" if row == column else "normal"
+            axes.text(column, row, int(confusion[row, column]), fontsize=9, **style)
+    axes.set_xticks(range(10), class_names(), font=kana_font(), fontsize=11, rotation=45)
+    axes.set_yticks(range(10), class_names(), font=kana_font(), fontsize=11)
+    axes.set(xlabel="predicted", ylabel="target")
+    label = "errors: share of the target's images (grey: read right)"
+    figure.colorbar(image, shrink=0.85).set_label(label)
     return figure
 
 
 @own_style
 def learning_curves(histories, title):
-    """Loss and accuracy by epoch, train and test; one line per network.
-
-    histories: per network a list of rows with epoch, train_loss, train_accuracy, test_loss and
-    test_accuracy.
-    """
+    """Loss and accuracy by epoch, train and test; one line per network. histories: those of
+    checkpoint.Networks."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
-    for axes, what, factor in zip(
-        figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True
-    ):
+    figure.suptitle(title, fontsize=10)
+    panels = zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True)
+    shared = {"markersize": 3.5, "alpha": max(0.3, 1 / len(histories) ** 0.5)}
+    parts = {
+        "train": {"label": "train, during the epoch", "color": "tab:blue", "linestyle": "--"},
+        "test": {"label": "test, after it", "color": "tab:orange", "linestyle": "-"},
+    }
+    for axes, what, factor in panels:
         for number, rows in enumerate(histories):
-            epochs = [row["epoch"] for row in rows]
-            marker = "o" if len(rows) <= 15 else None
-            for part, colour in (("train", TRAIN_COLOUR), ("test", TEST_COLOUR)):
-                label = f"{part}, during the epoch" if part == "train" else "test, after it"
-                axes.plot(
-                    epochs,
-                    [factor * row[f"{part}_{what}"] for row in rows],
-                    color=colour,
-                    linestyle="--" if part == "train" else "-",
-                    marker=marker,
-                    markersize=3.5,
-                    alpha=max(0.3, 1 / len(histories) ** 0.5),
-                    label=label if number == 0 else None,
-                )
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("mean loss (nats)" if what == "loss" else "accuracy (%)")
+            for part, style in parts.items():
+                style = style | shared | {"marker": "o" if len(rows) <= 15 else None}
+                if number:
+                    style["label"] = None
+                values = [factor * row[f"{part}_{what}"] for row in rows]
+                axes.plot([row["epoch"] for row in rows], values, **style)
+        axes.set(xlabel="epoch", ylabel="mean loss (nats)" if what == "loss" else "accuracy (%)")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.suptitle(title, fontsize=10)
     return figure
 
 
@@ -150,7 +125,6 @@ def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
 
     pairs: as most_confused gives them. images (N, 28, 28), labels (N,), predictions (S, N).
     """
-    columns = 2 + n_misread
     blank = torch.full((28, 28), float("nan"))
     shown = []
     right = (predictions == labels).all(0)  # (N,)
@@ -162,25 +136,19 @@ def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
         misread = images[order[votes[order] > 0]]
         for part, places in ((target, 1), (other, 1), (misread, n_misread)):
             shown += [*part.float(), *[blank] * (places - len(part))]
-    figure = Figure(figsize=(8.5, 0.9 * len(pairs) + 1.2), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(mosaic(torch.stack(shown), columns).numpy(), cmap="gray", vmin=0, vmax=255)
-    axes.set_yticks(
-        [30 * row + 14 for row in range(len(pairs))],
-        [
-            f"{class_name(pair.target)} \u2192 {class_name(pair.predicted)}\n"
-            f"{pair.count} ({pair.share:.1%})"
-            for pair in pairs
-        ],
-        font=kana_font(),
-        fontsize=11,
-    )
+    figure, axes = one_panel((8.5, 0.9 * len(pairs) + 1.2), title)
+    axes.imshow(mosaic(torch.stack(shown), 2 + n_misread).numpy(), cmap="gray", vmin=0, vmax=255)
+    names = class_names()
+    labels = [
+        f"{names[p.target]} \u2192 {names[p.predicted]}\n{p.count} ({p.share:.1%})" for p in pairs
+    ]
+    places = [30 * row + 14 for row in range(len(pairs))]
+    axes.set_yticks(places, labels, font=kana_font(), fontsize=11)
     headings = ["target,\nread right", "predicted,\nread right", "target read\nas predicted"]
     axes.set_xticks([14, 44, 74 + 15 * (n_misread - 1)], headings, fontsize=10)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(title, fontsize=10)
     return figure
 
 
@@ -197,38 +165,28 @@ def mosaic(tiles, columns, gap=2):
 @own_style
 def signed_tiles(tiles, columns, title, names, label, gap, figsize):
     """Tiles (N, height, width) of weights, red above zero and blue below, each with its name."""
-    figure = Figure(figsize=figsize, layout="constrained")
-    axes = figure.subplots()
+    figure, axes = one_panel(figsize, title, pad=24)
     top = float(tiles.abs().max())
     image = axes.imshow(mosaic(tiles, columns, gap).numpy(), cmap="RdBu_r", vmin=-top, vmax=top)
     height, width = (side + gap for side in tiles.shape[1:])
     for index, name in enumerate(names):
         row, column = divmod(index, columns)
-        axes.text(
-            column * width + (width - gap - 1) / 2,
-            row * height - 0.5 - 0.12 * gap,
-            name,
-            font=kana_font(),
-            fontsize=12,
-            ha="center",
-            va="bottom",
-        )
+        x = column * width + (width - gap - 1) / 2
+        y = row * height - 0.5 - 0.12 * gap
+        axes.text(x, y, name, font=kana_font(), fontsize=12, ha="center", va="bottom")
     axes.set_axis_off()
     figure.colorbar(image, shrink=0.8).set_label(label)
-    axes.set_title(title, fontsize=10, pad=24)
     return figure
 
 
 def weight_images(model, title):
     """NetLin's weights (10, 784) as ten pictures: what speaks for a class, and what against it."""
     weights = model.output.weight.detach().cpu().view(10, 28, 28)
-    names = [class_name(index) for index in range(10)]
     label = "weight (red: ink here speaks for the class)"
-    return signed_tiles(weights, 5, title, names, label, gap=8, figsize=(9, 4.4))
+    return signed_tiles(weights, 5, title, class_names(), label, gap=8, figsize=(9, 4.4))
 
 
 def first_filters(model, title):
     """NetConv's first-layer filters (32, 1, 5, 5)."""
     filters = model.conv1.weight.detach().cpu()[:, 0]
-    names = [str(number) for number in range(1, 33)]
-    return signed_tiles(filters, 8, title, names, "weight", gap=2, figsize=(8.5, 4.8))
+    return signed_tiles(filters, 8, title, range(1, 33), "weight", gap=2, figsize=(8.5, 4.8))

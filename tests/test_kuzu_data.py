@@ -37,7 +37,7 @@ def write(raw, data):
 
 def write_gzip(raw, data):
     for field, name in NAMES.items():
-        (raw / f"{name}.gz").write_bytes(gzip.compress(idx(getattr(data, field))))
+        (raw / f"{name}.gz").write_bytes(gzip.compress(idx(getattr(data, field)), mtime=0))
 
 
 def write_dotted(raw, data):
