@@ -70,8 +70,7 @@ def hidden_units(network, inputs, targets, title):
     figure = figure_of(2.4 * columns + 1, 2.5 * rows + 1, title)
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for k, panel in enumerate(panels[:shown]):
-        region(panel, axis, hidden[k])
-        line(panel, network, k, axis, color="white", lw=2)
+        draw_square(panel, axis, hidden[k], network, [k], lw=2)
         draw_points(panel, inputs, targets)
         panel.set_title(f"h{k + 1}", fontsize=10)
     for panel in panels[shown:]:
@@ -83,13 +82,10 @@ def hidden_units(network, inputs, targets, title):
 @default_style()
 def output_region(network, inputs, targets, title):
     """The output over the input square, where it changes sides, and the hidden units' lines."""
-    axis, _, output = over_square(network, int(inputs.max()) + 1)
-    figure = figure_of(5.4, 5.4, title)
+    axis, hidden, output = over_square(network, int(inputs.max()) + 1)
+    figure, sigmoid = figure_of(5.4, 5.4, title), network.act == "sig"
     panel = figure.subplots()
-    region(panel, axis, output)
-    for k in range(min(network.n_hidden, MAX_UNITS)):
-        line(panel, network, k, axis, color="white", lw=1.2, ls="--")
-    sigmoid = network.act == "sig"
+    draw_square(panel, axis, output, network, range(len(hidden)), lw=1.2, ls="--")
     if output.min() < 0.5 <= output.max() and sigmoid:
         panel.contour(axis, axis, output, levels=[0.5], colors="red", linewidths=1.8)
     draw_points(panel, inputs, targets)
@@ -97,24 +93,19 @@ def output_region(network, inputs, targets, title):
     return figure
 
 
-def region(panel, axis, values):
-    """Values (R, R) over the square, in colour."""
-    edge = (axis[0], axis[-1], axis[0], axis[-1])
-    panel.imshow(values, origin="lower", extent=edge, cmap=ACTIVATION_MAP, vmin=0, vmax=1)
-    ticks = np.arange(0, axis[-1] + 0.01)
+def draw_square(panel, axis, values, network, units, **style):
+    """Values (R, R) over the square, in colour, and the dividing lines of some hidden units."""
+    first, last, ticks = axis[0], axis[-1], np.arange(0, axis[-1] + 0.01)
+    square = {"origin": "lower", "extent": (first, last, first, last)}
+    panel.imshow(values, cmap=ACTIVATION_MAP, vmin=0, vmax=1, **square)
+    for k in units:
+        (a, b), c = network.hid_weight[0, k].tolist(), network.hid_bias[0, k].item()
+        if abs(b) >= max(abs(a), 1e-12):
+            panel.plot(axis, -(a * axis + c) / b, color="white", **style)
+        elif abs(a) >= 1e-12:
+            panel.plot(-(b * axis + c) / a, axis, color="white", **style)
     panel.set(xticks=ticks, yticks=ticks, xlabel="x", ylabel="y")
-
-
-def line(panel, network, k, axis, **style):
-    """The dividing line of hidden unit k, clipped to the square."""
-    (a, b), c = network.hid_weight[0, k].tolist(), network.hid_bias[0, k].item()
-    if max(abs(a), abs(b)) < 1e-12:
-        return
-    if abs(b) >= abs(a):
-        panel.plot(axis, -(a * axis + c) / b, **style)
-    else:
-        panel.plot(-(b * axis + c) / a, axis, **style)
-    panel.set(xlim=(axis[0], axis[-1]), ylim=(axis[0], axis[-1]))
+    panel.set(xlim=(first, last), ylim=(first, last))
 
 
 def draw_points(panel, inputs, targets):
