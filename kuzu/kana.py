@@ -63,10 +63,8 @@ def read_shapes():
 
 def character_segments():
     """Every character in every style, not yet bent: the ends of its segments, (10, N_STYLES, P, 2,
-    2), in a square from -1 to 1. A character's shapes take turns among its styles.
-
-    Characters with fewer than P segments repeat their last one.
-    """
+    2), in a square from -1 to 1. A character's shapes take turns among its styles; those with fewer
+    than P segments repeat their last one."""
     cut = [[cut_strokes(strokes) for strokes in shapes] for shapes in read_shapes().values()]
     longest = max(len(shape) for shapes in cut for shape in shapes)
     segments = []

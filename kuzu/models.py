@@ -71,26 +71,22 @@ NETS = {"lin": NetLin, "full": NetFull, "conv": NetConv}
 
 
 def build(net, n_hidden=100, generator=None):
-    """A new network "lin", "full" or "conv", its weights drawn from a CPU torch.Generator.
-
-    The distributions are PyTorch's defaults: uniform on +-1/sqrt(fan-in), weights and biases.
-    n_hidden counts for "full" alone.
-    """
+    """A new network "lin", "full" (with n_hidden units) or "conv". Its weights and biases are drawn
+    from a CPU torch.Generator, as PyTorch does by default: uniform on +-1/sqrt(fan-in)."""
     model = NetFull(n_hidden) if net == "full" else NETS[net]()
     with torch.no_grad():
         for layer in model.children():
             bound = 1 / math.sqrt(layer.weight[0].numel())
-            layer.weight.uniform_(-bound, bound, generator=generator)
-            layer.bias.uniform_(-bound, bound, generator=generator)
+            for values in layer.parameters():  # weight, bias
+                values.uniform_(-bound, bound, generator=generator)
     return model
 
 
 def count_parameters(model):
     """[(layer, its weights' shape, number of weights and biases)] and their total."""
-    rows = [
-        (name, tuple(layer.weight.shape), sum(p.numel() for p in layer.parameters()))
-        for name, layer in model.named_children()
-    ]
+    rows = []
+    for name, layer in model.named_children():
+        rows.append((name, tuple(layer.weight.shape), sum(p.numel() for p in layer.parameters())))
     return rows, sum(count for _, _, count in rows)
 
 

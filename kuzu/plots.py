@@ -3,6 +3,7 @@ classes."""
 
 import contextlib
 import functools
+import itertools
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,12 +78,11 @@ def confusion_heatmap(confusion, title):
     figure, axes = one_panel((7.2, 6.6), title)
     colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.88")
     image = axes.imshow(errors.numpy(), cmap=colours, vmin=0, vmax=top)
-    for row in range(10):
-        for column in range(10):
-            dark = row != column and errors[row, column] < 0.6 * top
-            style = {"color": "white" if dark else "black", "ha": "center", "va": "center"}
-            style["fontweight"] = "bold" if row == column else "normal"
-            axes.text(column, row, int(confusion[row, column]), fontsize=9, **style)
+    for row, column in itertools.product(range(10), repeat=2):
+        dark = errors[row, column] < 0.6 * top  # never on the diagonal, which is NaN
+        style = {"color": "white" if dark else "black", "ha": "center", "va": "center"}
+        style["fontweight"] = "bold" if row == column else "normal"
+        axes.text(column, row, int(confusion[row, column]), fontsize=9, **style)
     axes.set_xticks(range(10), class_names(), font=kana_font(), fontsize=11, rotation=45)
     axes.set_yticks(range(10), class_names(), font=kana_font(), fontsize=11)
     axes.set(xlabel="predicted", ylabel="target")
@@ -97,24 +97,19 @@ def learning_curves(histories, title):
     checkpoint.Networks."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     figure.suptitle(title, fontsize=10)
-    panels = zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True)
-    shared = {"markersize": 3.5, "alpha": max(0.3, 1 / len(histories) ** 0.5)}
-    parts = {
-        "train": {"label": "train, during the epoch", "color": "tab:blue", "linestyle": "--"},
-        "test": {"label": "test, after it", "color": "tab:orange", "linestyle": "-"},
-    }
-    for axes, what, factor in panels:
-        for number, rows in enumerate(histories):
-            for part, style in parts.items():
-                style = style | shared | {"marker": "o" if len(rows) <= 15 else None}
-                if number:
-                    style["label"] = None
+    left, right = figure.subplots(1, 2)
+    style = {"markersize": 3.5, "alpha": max(0.3, 1 / len(histories) ** 0.5)}
+    for axes, what, factor in ((left, "loss", 1), (right, "accuracy", 100)):
+        for rows in histories:
+            epochs, marker = [row["epoch"] for row in rows], "o" if len(rows) <= 15 else ""
+            for part, line, colour in (("train", "--", "tab:blue"), ("test", "-", "tab:orange")):
                 values = [factor * row[f"{part}_{what}"] for row in rows]
-                axes.plot([row["epoch"] for row in rows], values, **style)
-        axes.set(xlabel="epoch", ylabel="mean loss (nats)" if what == "loss" else "accuracy (%)")
+                axes.plot(epochs, values, marker + line, color=colour, **style)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.legend(axes.lines[:2], ["train, during the epoch", "test, after it"])
         axes.grid(alpha=0.3)
-        axes.legend()
+    left.set(xlabel="epoch", ylabel="mean loss (nats)")
+    right.set(xlabel="epoch", ylabel="accuracy (%)")
     return figure
 
 

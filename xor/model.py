@@ -10,11 +10,9 @@ PARAMETERS = ("hid_weight", "hid_bias", "out_weight", "out_bias")
 
 
 class MLP(nn.Module):
-    """S independent networks 2-H-1 whose units are all sigmoids, or all steps (1 if >= 0 else 0).
-
+    """S independent networks 2-H-1 whose units are all sigmoids, or all steps (1 if >= 0 else 0):
     hid_weight (S, H, 2), hid_bias (S, H), out_weight (S, H), out_bias (S,). The hidden activations
-    of the last forward pass are kept in `hidden` (S, N, H).
-    """
+    of the last forward pass are kept in `hidden` (S, N, H)."""
 
     def __init__(self, hid_weight, hid_bias, out_weight, out_bias, act="sig"):
         super().__init__()
@@ -59,11 +57,9 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def backpropagate(self, inputs, targets):
-        """Give every parameter the gradient (`.grad`) of its network's loss; the logits (S, N).
-
-        The chain rule written out: what autograd finds, in a third of its time on networks so
-        small. Sigmoid units only.
-        """
+        """Give every parameter the gradient (`.grad`) of its network's loss; the logits (S, N). The
+        chain rule written out: what autograd finds, in a third of its time on networks so small.
+        Sigmoid units only."""
         logits = self.logits(inputs)  # (S, N)
         hidden = self.hidden.transpose(0, 1)  # (N, S, H)
         error = (torch.sigmoid(logits) - targets).T / len(targets)  # (N, S) dloss / dlogits
@@ -99,8 +95,7 @@ def random_networks(seeds, n_hidden, size, init=3.0, spread=0.2):
     lines start nearly parallel and sort themselves along it. `init` is the slope across the line.
     Output weights are half-normal with alternating signs, the output bias is 0.
     """
-    parts = []
-    signs = 1 - 2 * (torch.arange(n_hidden) % 2)  # + - + - (H,)
+    parts, signs = [], 1 - 2 * (torch.arange(n_hidden) % 2)  # + - + - (H,)
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
         diagonal = (torch.randint(4, (), generator=generator) + 0.5) * torch.pi / 2
@@ -138,15 +133,13 @@ def hand_set(size, n_hidden=None, act="step", scale=1.0):
             f"the hand-set network for the {size} x {size} grid needs {needed} hidden units, "
             f"one between each two neighbouring diagonals; --hid is {n_hidden}"
         )
-    unit = torch.arange(1, needed + 1)
-    hid_weight = torch.zeros(1, n_hidden, 2)
-    hid_bias = torch.zeros(1, n_hidden)
-    out_weight = torch.zeros(1, n_hidden)
-    hid_weight[0, :needed] = 1.0
-    hid_bias[0, :needed] = 0.5 - unit
-    out_weight[0, :needed] = 2.0 * (unit % 2) - 1
-    parts = (hid_weight, hid_bias, out_weight, torch.tensor([-0.5]))
-    network = MLP(*(scale * part for part in parts), act=act)
+    k = torch.arange(1, n_hidden + 1)
+    used = k <= needed
+    hid_weight = used.float()[:, None].repeat(1, 2)  # (H, 2)
+    hid_bias = torch.where(used, 0.5 - k, 0.0)
+    out_weight = torch.where(used, 2.0 * (k % 2) - 1, 0.0)
+    parts = hid_weight, hid_bias, out_weight, torch.tensor(-0.5)
+    network = MLP(*(scale * part[None] for part in parts), act=act)
     if not bool(network.logits(grid(size)[0]).isfinite().all()):
         raise XorError(f"weights scaled by {scale:g} overflow: choose a smaller --scale")
     return network
