@@ -119,15 +119,11 @@ def name_of(data_dir, paths, tensors):
         if (
             checksum(*tensors[2:]) == TEST_SHA256
             and tensors[1].bincount().tolist() == [N_PER_CLASS] * 10
-            and all(md5_of(path) == md5 for path, md5 in packed)
+            and all(hashlib.md5(path.read_bytes()).hexdigest() == md5 for path, md5 in packed)
         ):
             return "KMNIST"
     folder = Path(data_dir).resolve().name or str(data_dir)
     return "images in " + " ".join(os.fsencode(folder).decode(errors="replace").split())
-
-
-def md5_of(path):
-    return hashlib.md5(path.read_bytes()).hexdigest()
 
 
 def checksum(*tensors):

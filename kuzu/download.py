@@ -39,7 +39,10 @@ def download(data_dir, report=None):
 
     try:
         os.makedirs(data_dir, exist_ok=True)
-        remove_stale(data_dir)
+        for folder in Path(data_dir).glob(".download-*"):  # left by downloads that were killed
+            with contextlib.suppress(OSError):
+                if time.time() - folder.stat().st_mtime > STALE_S:
+                    shutil.rmtree(folder)
         with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-") as unfinished:
             new = Path(unfinished) / "raw"
             new.mkdir()
@@ -77,14 +80,6 @@ def publish(new, raw):
         raw.mkdir(exist_ok=True)
         for file in new.iterdir():
             os.replace(file, raw / file.name)
-
-
-def remove_stale(data_dir):
-    """Remove what downloads that were killed have left."""
-    for folder in Path(data_dir).glob(".download-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - folder.stat().st_mtime > STALE_S:
-                shutil.rmtree(folder)
 
 
 def server_answers():

@@ -43,7 +43,9 @@ def draw_kana(n_images, seed=0, chunk=2000):
     """
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randperm(n_images, generator=generator) % len(KANA)  # (N,)
-    segments, styles = character_segments(), writing_styles()
+    styles = displacements(len(KANA) * N_STYLES, STYLE, torch.Generator().manual_seed(28))
+    styles = styles.unflatten(0, (len(KANA), N_STYLES))  # (10, N_STYLES, C, C, 2)
+    segments = character_segments()
     images = [draw(part, segments, styles, generator) for part in labels.split(chunk)]
     return torch.cat(images), labels
 
@@ -100,13 +102,6 @@ def cut_strokes(strokes):
         cuts = np.stack((np.interp(places, along, x), np.interp(places, along, y)), 1)
         segments.append(np.stack((cuts[:-1], cuts[1:]), 1))
     return torch.from_numpy(np.concatenate(segments) * 2 - 1).float() * (1 - 2 * MARGIN)
-
-
-def writing_styles():
-    """How each style bends each character: (10, N_STYLES, C, C, 2) displacements."""
-    generator = torch.Generator().manual_seed(28)
-    c, n = STYLE.control_points, len(KANA) * N_STYLES
-    return displacements(n, STYLE, generator).view(len(KANA), N_STYLES, c, c, 2)
 
 
 def displacements(n, augmentation, generator):

@@ -12,9 +12,11 @@ import torch
 
 class Optimizer:
     """What updates the parameters, and their moments. named_parameters: as nn.Module gives them;
-    n_updates: done before, of a resumed run."""
+    n_updates: done before, of a resumed run.
 
-    beta2 = 0.99  # of AdamW
+    sgd: g <- g + decay w, v <- momentum v + g and w <- w - lr v, or w <- w - lr (g + momentum v) in
+    Nesterov's form. adamw: Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+    """
 
     def __init__(self, named_parameters, recipe, n_updates=0):
         self.recipe, self.n_updates = recipe, n_updates
@@ -26,43 +28,16 @@ class Optimizer:
     def step(self, gradients, lr):
         """Update the parameters in place; gradients: in the parameters' order."""
         self.n_updates += 1
-        update = self.adamw if self.recipe.optimizer == "adamw" else self.sgd
-        update(list(gradients), lr)
-
-    def sgd(self, gradients, lr):
-        """g <- g + decay w, v <- momentum v + g and w <- w - lr v, or w <- w - lr (g + momentum v)
-        in Nesterov's form."""
-        momentum = self.recipe.momentum
-        torch._fused_sgd_(
-            self.parameters,
-            gradients,
-            self.moments[""] if momentum else [],  # without momentum it wants none
-            lr=lr,
-            momentum=momentum,
-            weight_decay=self.recipe.weight_decay,
-            dampening=0.0,
-            nesterov=self.recipe.nesterov,
-            maximize=False,
-            is_first_step=False,
-        )
-
-    def adamw(self, gradients, lr):
-        """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
-        step = torch.tensor(float(self.n_updates), device=self.parameters[0].device)
-        torch._fused_adamw_(
-            self.parameters,
-            gradients,
-            *self.moments.values(),
-            [],
-            [step] * len(self.parameters),
-            lr=lr,
-            beta1=self.recipe.momentum,
-            beta2=self.beta2,
-            weight_decay=self.recipe.weight_decay,
-            eps=1e-8,
-            amsgrad=False,
-            maximize=False,
-        )
+        recipe, weights, gradients = self.recipe, self.parameters, list(gradients)
+        options = {"lr": lr, "weight_decay": recipe.weight_decay, "maximize": False}
+        if recipe.optimizer == "adamw":
+            options |= {"beta1": recipe.momentum, "beta2": 0.99, "eps": 1e-8, "amsgrad": False}
+            steps = [torch.tensor(float(self.n_updates), device=weights[0].device)] * len(weights)
+            torch._fused_adamw_(weights, gradients, *self.moments.values(), [], steps, **options)
+        else:
+            options |= {"momentum": recipe.momentum, "dampening": 0.0, "nesterov": recipe.nesterov}
+            moments = self.moments[""] if recipe.momentum else []  # without momentum it wants none
+            torch._fused_sgd_(weights, gradients, moments, is_first_step=False, **options)
 
     def state_dict(self):
         """The moments by the parameters' names: the tensors themselves, which change."""

@@ -77,8 +77,8 @@ def train(model, data, recipe=CLASSIC, seed=0, done=0, state=None, report=None, 
     data: a Data on the model's device. seed: of the shuffling and the images' augmentation. done:
     epochs trained before, with their last record's `state`: the result is then that of an
     uninterrupted run. report: called as report(epoch, images seen, loss of the batch) now and then.
-    time_limit: seconds of training, evaluations left out, that take the place of the recipe's
-    epochs. Raises TrainingDiverged.
+    time_limit: seconds of training, evaluations left out, in place of the recipe's epochs. Raises
+    TrainingDiverged.
     """
     per_epoch = math.ceil(len(data.train_labels) / recipe.batch_size)
     trained, optimizer = prepare(model, recipe, done * per_epoch)
@@ -152,25 +152,18 @@ def run_epoch(trained, optimizer, images, labels, order, recipe, progress, numbe
             done = progress()
             if done >= 1 and outputs:
                 return torch.cat(outputs)
-            output, loss = train_step(trained, optimizer, x, y, recipe, min(done, 1.0))
-            outputs.append(output)
+            output = trained(x)  # (B, 10)
+            loss = objective = F.nll_loss(output, y)
+            if smoothing := recipe.label_smoothing:
+                objective = (1 - smoothing) * loss - smoothing * output.mean()
+            gradients = torch.autograd.grad(objective, optimizer.parameters)
+            optimizer.step(gradients, recipe.rate(min(done, 1.0)))
+            outputs.append(output.detach())
             if report is not None and seen // size % REPORT_EVERY == 0:
-                check(float(loss), number, recipe)
-                report(number, seen, float(loss))
+                check(loss.item(), number, recipe)
+                report(number, seen, loss.item())
             seen += len(y)
     return torch.cat(outputs)
-
-
-def train_step(trained, optimizer, x, y, recipe, progress):
-    """One update on a batch of scaled images (B, 28, 28) with labels (B,); its log-probabilities
-    (B, 10) and its mean loss as they were before."""
-    output = trained(x)
-    loss = F.nll_loss(output, y)
-    objective, smoothing = loss, recipe.label_smoothing
-    if smoothing:
-        objective = (1 - smoothing) * loss - smoothing * output.mean()
-    optimizer.step(torch.autograd.grad(objective, optimizer.parameters), recipe.rate(progress))
-    return output.detach(), loss.detach()
 
 
 @torch.inference_mode()
