@@ -28,9 +28,8 @@ class CheckpointError(ValueError):
 @dataclass
 class Network:
     """A classifier and how it was trained. data: the title of its Data. weights and state: its
-    parameters and what training needs to go on (see train.Epoch), as they were at the last record,
-    on the CPU. history: a row per record, with the columns ROW. test: its latest Evaluation, which
-    is not saved."""
+    parameters and what training needs to go on (see train.Epoch) at the last record, on the CPU.
+    history: a row per record, with the columns ROW. test: its latest Evaluation, not saved."""
 
     net: str
     n_hidden: int
@@ -129,7 +128,7 @@ def network_from(saved):
     for name, kind in TYPES.items():
         good = isinstance(saved.get(name), kind) and not isinstance(saved[name], bool)
         require(good, f"{name} is missing, or not of type {kind.__name__}")
-    net, n_hidden, weights, state = (saved[k] for k in ("net", "n_hidden", "model", "optimizer"))
+    net, n_hidden, weights = saved["net"], saved["n_hidden"], saved["model"]
     require(net in NETS, f"there is no network {net!r}")
     require(0 <= saved["seed"] < 2**63, f"the seed is {saved['seed']}")
     recipe = recipe_from(saved["recipe"])
@@ -137,12 +136,17 @@ def network_from(saved):
         require(n_hidden > 0, "its network has no hidden units")
         check_tensor("model hidden.bias", weights.get("hidden.bias"), (n_hidden,))
     model = build(net, n_hidden)
-    check_tensors("model", model.state_dict(), weights)
-    check_tensors("optimizer", training_state(model, *prepare(model, recipe)), state)
+    trained, optimizer = prepare(model, recipe)
+    wanted = {"model": model.state_dict()}
+    wanted["optimizer"] = training_state(model, trained, optimizer)
+    for part, tensors in wanted.items():
+        for name in tensors.keys() | saved[part].keys():
+            shape = tuple(tensors[name].shape) if name in tensors else None
+            check_tensor(f"{part} {name}", saved[part].get(name), shape)
     model.load_state_dict(weights)
     check_history(saved["history"], saved["epoch"])
-    about = net, n_hidden, saved["seed"], saved["data"], recipe
-    return Network(*about, model, weights, state, saved["history"])
+    about = net, n_hidden, saved["seed"], saved["data"], recipe, model
+    return Network(*about, weights, saved["optimizer"], saved["history"])
 
 
 def require(condition, fault):
@@ -160,15 +164,9 @@ def recipe_from(saved):
         raise ValueError(f"its augmentation is of another kind ({error})") from None
 
 
-def check_tensors(name, wanted, found):
-    """Raise ValueError unless two dicts of tensors agree in names and shapes."""
-    for key in wanted.keys() | found.keys():
-        shape = tuple(wanted[key].shape) if key in wanted else None
-        check_tensor(f"{name} {key}", found.get(key), shape)
-
-
 def check_tensor(name, value, shape):
-    """Raise ValueError unless this is a plain float32 tensor of finite numbers."""
+    """Raise ValueError unless `value` is a plain float32 tensor of this shape, its numbers finite;
+    shape None: there is no such tensor."""
     plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
     require(plain, f"{name} is not a tensor")
     found = tuple(value.shape)
@@ -182,11 +180,10 @@ def check_tensor(name, value, shape):
 
 def check_history(history, epoch):
     """Raise ValueError unless these are rows of numbers that end with `epoch`."""
-    before = 0
     for row in history:
         require(isinstance(row, dict) and tuple(row) == ROW, "its history is of another kind")
         finite = all(type(v) in (int, float) and abs(v) < 1e300 for v in row.values())
         require(finite, "its history holds something else than finite numbers")
-        require(before < row["epoch"] <= epoch, "the epochs of its history are not in order")
-        before = row["epoch"]
-    require(before == epoch >= 1, f"its history does not lead to epoch {epoch}")
+    epochs = [0, *(row["epoch"] for row in history)]
+    require(epochs == sorted(set(epochs)), "the epochs of its history are not in order")
+    require(epochs[-1] == epoch >= 1, f"its history does not lead to epoch {epoch}")

@@ -21,19 +21,18 @@ def identity(layer, x):
 
 
 class NetLin(nn.Module):
-    """Logistic regression: 784 - 10."""
+    """Logistic regression."""
 
     def __init__(self):
         super().__init__()
         self.output = nn.Linear(784, 10)
 
     def forward(self, images, norm=identity):
-        x = images.flatten(1)  # (N, 784)
-        return F.log_softmax(self.output(x), 1)
+        return F.log_softmax(self.output(images.flatten(1)), 1)
 
 
 class NetFull(nn.Module):
-    """A multi-layer perceptron with one hidden layer of tanh units: 784 - n_hidden - 10."""
+    """A multi-layer perceptron with one hidden layer of tanh units."""
 
     def __init__(self, n_hidden=100):
         super().__init__()
@@ -41,13 +40,12 @@ class NetFull(nn.Module):
         self.output = nn.Linear(n_hidden, 10)
 
     def forward(self, images, norm=identity):
-        x = images.flatten(1)  # (N, 784)
-        x = torch.tanh(norm("hidden", self.hidden(x)))  # (N, H)
+        x = torch.tanh(norm("hidden", self.hidden(images.flatten(1))))  # (N, H)
         return F.log_softmax(self.output(x), 1)
 
 
 class NetConv(nn.Module):
-    """Two convolutions, each with 2 x 2 max-pooling and ReLU, then 1024 - 50 - 10."""
+    """Two convolutions, each with 2 x 2 max-pooling and ReLU, then a hidden layer."""
 
     def __init__(self):
         super().__init__()
