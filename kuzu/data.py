@@ -13,9 +13,7 @@ import torch
 
 from .download import Unreachable, download
 from .files import CANDIDATES, FOLDERS, DataError, find_files, read_items
-from .kana import KANA, ROMAJI, draw_kana
-
-__all__ = ["KANA", "ROMAJI", "Data", "DataError", "load", "load_kana", "load_kmnist"]
+from .kana import draw_kana
 
 KANA_COUNTS = (20_000, 4_000)
 KMNIST_COUNTS = (60_000, 10_000)
@@ -30,11 +28,8 @@ START_SHA256 = "67dba956f2881d94cfe79b607c8090db4f5aa0707bcd7c0fb8ce78ac2c52380b
 
 @dataclass(frozen=True)
 class Data:
-    """A training and a test set in memory.
-
-    Images are (N, 28, 28) uint8, labels (N,) int64 from 0 to 9 in the order of KANA. `note` says
-    why another set than the one first looked for was taken; empty otherwise.
-    """
+    """A training and a test set in memory: images (N, 28, 28) uint8, labels (N,) int64 from 0 to 9
+    in the order of kana.KANA. note: why another set than the one first looked for was taken."""
 
     name: str
     train_images: torch.Tensor
@@ -55,11 +50,11 @@ class Data:
 
 def load(dataset="auto", data_dir=None, report=None):
     """Load "kmnist", "kana" or "auto": files in data_dir, else a download into it, else the
-    built-in set.
+    built-in set. data_dir: "data" if None; where it is given nothing takes the place of its images.
+    report: called with a line of text before a download.
 
-    data_dir: "data" if None; where it is given nothing takes the place of its images. report:
-    called with a line of text before a download. Raises DataError for files that cannot be used,
-    and if there are none, none can be downloaded and nothing may take their place.
+    Raises DataError for files that cannot be used, and if there are none, none can be downloaded
+    and nothing may take their place.
     """
     if dataset == "kana":
         return load_kana()
@@ -87,10 +82,8 @@ def load_kana(n_train=KANA_COUNTS[0], n_test=KANA_COUNTS[1], seed=0):
 
 
 def load_kmnist(data_dir):
-    """The images as they lie in data_dir; nothing is written there.
-
-    Raises DataError if a file is missing, truncated, foreign or does not fit the others.
-    """
+    """The images as they lie in data_dir; nothing is written there. Raises DataError if a file is
+    missing, truncated, foreign or does not fit the others."""
     paths = find_files(data_dir)
     if paths is None:
         raise DataError(f"There are no image files in {data_dir}.")

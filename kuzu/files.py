@@ -36,10 +36,8 @@ class DataError(ValueError):
 
 def find_files(data_dir):
     """The paths of training images, training labels, test images and test labels, all from the
-    first folder that holds all four; None if there are none.
-
-    Raises DataError if only some of them are there.
-    """
+    first folder that holds all four; None if there are none. Raises DataError if only some of them
+    are there."""
     missing = None
     for folder in (Path(data_dir, name) for name in FOLDERS):
         there = [existing(folder, names) for names in CANDIDATES]
@@ -60,10 +58,8 @@ def existing(folder, names):
 
 
 def read_items(path, item_shape):
-    """Read a file of unsigned bytes: (N, *item_shape) uint8.
-
-    Raises DataError naming the file if it is empty, truncated, foreign or of another shape.
-    """
+    """Read a file of unsigned bytes: (N, *item_shape) uint8. Raises DataError naming the file if it
+    is empty, truncated, foreign or of another shape."""
     kind = "images" if item_shape else "labels"
     try:
         if not path.is_file():

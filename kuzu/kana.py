@@ -36,11 +36,9 @@ NOISE = 0.1  # standard deviation of the paper's grain, in units of full white
 
 
 def draw_kana(n_images, seed=0, chunk=2000):
-    """Draw `n_images` characters, the ten classes equally often (up to a remainder) and shuffled.
-
-    The same seed gives the same images; the writing styles are the same for every seed. Returns
-    images (N, 28, 28) uint8, white on black, and labels (N,) int64 in the order of KANA.
-    """
+    """Draw `n_images` characters, the ten classes equally often (up to a remainder) and shuffled:
+    images (N, 28, 28) uint8, white on black, and labels (N,) int64 in the order of KANA. The same
+    seed gives the same images; the writing styles are the same for every seed."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randperm(n_images, generator=generator) % len(KANA)  # (N,)
     styles = displacements(len(KANA) * N_STYLES, STYLE, torch.Generator().manual_seed(28))
