@@ -23,15 +23,8 @@ class MLP(nn.Module):
         self.hid_bias = nn.Parameter(hid_bias)
         self.out_weight = nn.Parameter(out_weight)
         self.out_bias = nn.Parameter(out_bias)
+        self.n_networks, self.n_hidden = hid_bias.shape
         self.hidden = None
-
-    @property
-    def n_networks(self):
-        return self.hid_weight.shape[0]
-
-    @property
-    def n_hidden(self):
-        return self.hid_weight.shape[1]
 
     def weights(self):
         """The four parameters in the order of PARAMETERS."""
@@ -45,8 +38,8 @@ class MLP(nn.Module):
     def logits(self, inputs):
         """The output units' net input (S, N) for inputs (N, 2)."""
         # One layer of S * H units is much faster than S products of tiny matrices.
-        weight, bias = self.hid_weight.flatten(0, 1), self.hid_bias.flatten()
-        hidden = self.activate(linear(inputs, weight, bias))  # (N, S * H)
+        net_input = linear(inputs, self.hid_weight.flatten(0, 1), self.hid_bias.flatten())
+        hidden = self.activate(net_input)  # (N, S * H)
         hidden = hidden.unflatten(1, self.hid_bias.shape)  # (N, S, H)
         self.hidden = hidden.transpose(0, 1)
         return ((hidden * self.out_weight).sum(-1) + self.out_bias).T
@@ -90,10 +83,10 @@ def random_networks(seeds, n_hidden, size, init=3.0, spread=0.2):
     """One sigmoid network per seed; a network depends on its own seed and on no other.
 
     Each hidden unit's dividing line passes through a random point of the square [0, size-1]^2, so
-    that no unit starts where it cannot tell the points apart. Its steepest direction is that of the
-    network, one of the four diagonals drawn at random, give or take `spread` radians (normal): the
-    lines start nearly parallel and sort themselves along it. `init` is the slope across the line.
-    Output weights are half-normal with alternating signs, the output bias is 0.
+    that no unit starts where it cannot tell the points apart. Its steepest direction, of slope
+    `init`, is that of the network, one of the four diagonals drawn at random, give or take `spread`
+    radians (normal): the lines start nearly parallel and sort themselves along it. Output weights
+    are half-normal with alternating signs, the output bias is 0.
     """
     parts, signs = [], 1 - 2 * (torch.arange(n_hidden) % 2)  # + - + - (H,)
     for seed in seeds:
@@ -117,13 +110,10 @@ def hand_set(size, n_hidden=None, act="step", scale=1.0):
     """The network that solves the m x m checkerboard without training, m = size.
 
     The target depends on d = x + y alone, which takes the values 0..2(m-1). Hidden unit
-    k = 1..2(m-1) fires at d >= k - 1/2: its weights are (1, 1), its bias is 1/2 - k. At diagonal d
-    exactly the first d units fire, so with output weights + - + - ... the output receives
-    1 - 1 + 1 - ... (d terms), which is 1 for odd d and 0 for even d; its bias is -1/2. Every net
-    input is at least 1/2 away from 0.
-
-    Sigmoid units need weights that saturate them: all are multiplied by `scale`. The remaining
-    units of n_hidden get weights of zero, those of the output included.
+    k = 1..2(m-1) fires at d >= k - 1/2: its weights are (1, 1), its bias is 1/2 - k. So at diagonal
+    d the first d units fire, and with weights + - + - ... and a bias of -1/2 the output fires for
+    odd d. Every net input is at least 1/2 away from 0; for sigmoid units, which need weights that
+    saturate them, all are multiplied by `scale`. Further units of n_hidden get weights of zero.
     Raises XorError if n_hidden is too small or scale too large.
     """
     needed = units_needed(size)
