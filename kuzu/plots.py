@@ -120,8 +120,7 @@ def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
 
     pairs: as most_confused gives them. images (N, 28, 28), labels (N,), predictions (S, N).
     """
-    blank = torch.full((28, 28), float("nan"))
-    shown = []
+    blank, shown = torch.full((28, 28), float("nan")), []
     right = (predictions == labels).all(0)  # (N,)
     for pair in pairs:
         target = images[right & (labels == pair.target)][:1]
@@ -133,12 +132,12 @@ def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
             shown += [*part.float(), *[blank] * (places - len(part))]
     figure, axes = one_panel((8.5, 0.9 * len(pairs) + 1.2), title)
     axes.imshow(mosaic(torch.stack(shown), 2 + n_misread).numpy(), cmap="gray", vmin=0, vmax=255)
-    names = class_names()
-    labels = [
-        f"{names[p.target]} \u2192 {names[p.predicted]}\n{p.count} ({p.share:.1%})" for p in pairs
-    ]
-    places = [30 * row + 14 for row in range(len(pairs))]
-    axes.set_yticks(places, labels, font=kana_font(), fontsize=11)
+    names, ticks = class_names(), []
+    for pair in pairs:
+        which = f"{names[pair.target]} \u2192 {names[pair.predicted]}"
+        ticks.append(f"{which}\n{pair.count} ({pair.share:.1%})")
+    places = range(14, 30 * len(pairs), 30)
+    axes.set_yticks(places, ticks, font=kana_font(), fontsize=11)
     headings = ["target,\nread right", "predicted,\nread right", "target read\nas predicted"]
     axes.set_xticks([14, 44, 74 + 15 * (n_misread - 1)], headings, fontsize=10)
     axes.xaxis.tick_top()
@@ -151,10 +150,11 @@ def mosaic(tiles, columns, gap=2):
     """Tiles (N, height, width) as one picture, in rows of `columns`; the gaps are NaN (white)."""
     n, height, width = tiles.shape
     rows = -(-n // columns)
-    tiles = torch.cat((tiles, torch.full((rows * columns - n, height, width), float("nan"))))
-    padded = torch.nn.functional.pad(tiles, (0, gap, 0, gap), value=float("nan"))
-    grid = padded.view(rows, columns, height + gap, width + gap).transpose(1, 2)
-    return grid.reshape(rows * (height + gap), columns * (width + gap))[:-gap, :-gap]
+    picture = torch.full((rows * (height + gap), columns * (width + gap)), float("nan"))
+    for index, tile in enumerate(tiles):
+        y, x = index // columns * (height + gap), index % columns * (width + gap)
+        picture[y : y + height, x : x + width] = tile
+    return picture[:-gap, :-gap]
 
 
 @own_style
@@ -163,12 +163,11 @@ def signed_tiles(tiles, columns, title, names, label, gap, figsize):
     figure, axes = one_panel(figsize, title, pad=24)
     top = float(tiles.abs().max())
     image = axes.imshow(mosaic(tiles, columns, gap).numpy(), cmap="RdBu_r", vmin=-top, vmax=top)
-    height, width = (side + gap for side in tiles.shape[1:])
+    _, height, width = tiles.shape
     for index, name in enumerate(names):
-        row, column = divmod(index, columns)
-        x = column * width + (width - gap - 1) / 2
-        y = row * height - 0.5 - 0.12 * gap
-        axes.text(x, y, name, font=kana_font(), fontsize=12, ha="center", va="bottom")
+        y, x = index // columns * (height + gap), index % columns * (width + gap)
+        place = x + (width - 1) / 2, y - 0.5 - 0.12 * gap
+        axes.text(*place, name, font=kana_font(), fontsize=12, ha="center", va="bottom")
     axes.set_axis_off()
     figure.colorbar(image, shrink=0.8).set_label(label)
     return figure
