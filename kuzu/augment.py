@@ -64,11 +64,13 @@ def extreme_of_nine(images, extreme):
     """The largest or smallest value of each pixel of images (N, 28, 28) and its eight neighbours;
     extreme: torch.maximum or torch.minimum."""
     for axis in (1, 2):
-        last = images.shape[axis] - 1
-        before, after = images.narrow(axis, 0, last), images.narrow(axis, 1, last)
-        pairs = extreme(before, after)
-        ends = images.narrow(axis, 0, 1), images.narrow(axis, last, 1)
-        images = extreme(torch.cat((ends[0], pairs), axis), torch.cat((pairs, ends[1]), axis))
+        side, first, last = (
+            images.shape[axis],
+            images.narrow(axis, 0, 1),
+            images.narrow(axis, -1, 1),
+        )
+        padded = torch.cat((first, images, last), axis)
+        images = functools.reduce(extreme, (padded.narrow(axis, k, side) for k in range(3)))
     return images
 
 
@@ -80,8 +82,7 @@ def distort(images, augmentation, generator):
     if augmentation.elastic:
         c = augmentation.control_points
         field = torch.randn(n, c, c, 2, generator=generator) * augmentation.elastic
-        field = field.to(images.device)
-        smooth = bicubic(size, c).to(images.device)  # (R, C)
+        field, smooth = field.to(images.device), bicubic(size, c).to(images.device)  # (R, C)
         rows = torch.einsum("yc,ncdk->nydk", smooth, field)  # (N, R, C, 2)
         grid = grid + torch.einsum("xd,nydk->nyxk", smooth, rows)
     return F.grid_sample(images[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
@@ -103,8 +104,7 @@ def affine_grid(n, size, augmentation, generator, align_corners=False, device="c
     def uniform(columns, largest):
         return (torch.rand(n, columns, generator=generator) * 2 - 1) * largest
 
-    angle = uniform(1, augmentation.turn)  # (N, 1)
-    slant = uniform(1, augmentation.slant)
+    angle, slant = uniform(1, augmentation.turn), uniform(1, augmentation.slant)  # (N, 1)
     scale = torch.exp(uniform(2, augmentation.scale))  # (N, 2) width, height
     shift = uniform(2, augmentation.shift)
     cos, sin = torch.cos(angle), torch.sin(angle)

@@ -27,10 +27,10 @@ class BatchNormalized(nn.Module):
     def __init__(self, model):
         super().__init__()
         self.model = copy.deepcopy(model)
-        layers = dict(list(self.model.named_children())[:-1])
-        ones = {name: torch.ones_like(layer.bias) for name, layer in layers.items()}
-        self.gain = nn.ParameterDict({name: nn.Parameter(one) for name, one in ones.items()})
-        self.shift = nn.ParameterDict({name: nn.Parameter(0 * one) for name, one in ones.items()})
+        self.gain, self.shift = nn.ParameterDict(), nn.ParameterDict()
+        for name, layer in list(self.model.named_children())[:-1]:
+            self.gain[name] = nn.Parameter(torch.ones_like(layer.bias))
+            self.shift[name] = nn.Parameter(torch.zeros_like(layer.bias))
 
     def forward(self, images):
         return self.model(images, self.norm)

@@ -28,9 +28,8 @@ class CheckpointError(ValueError):
 @dataclass
 class Network:
     """A classifier and how it was trained. data: the title of its Data. weights and state: its
-    parameters and what training needs to go on (see train.Epoch), as they were at the last record,
-    on the CPU. history: a row per record, with the columns ROW. test: its latest Evaluation, which
-    is not saved."""
+    parameters and what training needs to go on (see train.Epoch) at the last record, on the CPU.
+    history: a row per record, with the columns ROW. test: its latest Evaluation, not saved."""
 
     net: str
     n_hidden: int
@@ -48,16 +47,15 @@ class Network:
         return self.history[-1]["epoch"] if self.history else 0
 
     def record(self, epoch):
-        """Keep an Epoch as it is now; returns its row."""
-        values = (epoch.number, epoch.train_loss, epoch.train_accuracy)
-        values += (epoch.test.loss, epoch.test.accuracy, round(epoch.seconds, 4))
+        """Keep an Epoch as it is now."""
         self.weights, self.state = (
             {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
             for tensors in (self.model.state_dict(), epoch.state)
         )
-        self.history.append(dict(zip(ROW, values, strict=True)))
         self.test = epoch.test
-        return self.history[-1]
+        values = (epoch.number, epoch.train_loss, epoch.train_accuracy)
+        values += (epoch.test.loss, epoch.test.accuracy, round(epoch.seconds, 4))
+        self.history.append(dict(zip(ROW, values, strict=True)))
 
     def rewind(self):
         """Bring the model back to the last record, on the CPU: training may have been interrupted
@@ -106,9 +104,10 @@ def check_options(network, options, resume):
     """Raise CheckpointError if options say otherwise than what a network was trained with; None is
     not given. To `resume` takes over the number of epochs."""
     epochs = options.pop("epochs")
-    has = {**asdict(network.recipe), "recipe": network.recipe.name, "seed": network.seed}
-    has |= {"net": network.net}
-    has["n_hidden"] = network.n_hidden if network.net == "full" else options["n_hidden"]
+    has = {**asdict(network.recipe), "recipe": network.recipe.name}
+    has |= {"net": network.net, "n_hidden": network.n_hidden, "seed": network.seed}
+    if network.net != "full":
+        del options["n_hidden"]  # it has no such units
     for name, value in options.items():
         if value not in (None, has[name]):
             raise CheckpointError(
@@ -125,72 +124,66 @@ def check_options(network, options, resume):
 
 def network_from(saved):
     """The Network of a checkpoint's content; raises ValueError saying what does not fit."""
-    if not isinstance(saved, dict):
-        raise ValueError("it holds no network")
+    require(isinstance(saved, dict), "it holds no network")
     for name, kind in TYPES.items():
-        if not isinstance(saved.get(name), kind) or isinstance(saved[name], bool):
-            raise ValueError(f"{name} is missing, or not of type {kind.__name__}")
-    if saved["net"] not in NETS:
-        raise ValueError(f"there is no network {saved['net']!r}")
-    if not 0 <= saved["seed"] < 2**63:
-        raise ValueError(f"the seed is {saved['seed']}")
-    fields_saved = {RENAMED.get(name, name): value for name, value in saved["recipe"].items()}
-    if fields_saved.keys() != asdict(Recipe()).keys():
-        raise ValueError("its recipe is of another kind")
+        good = isinstance(saved.get(name), kind) and not isinstance(saved[name], bool)
+        require(good, f"{name} is missing, or not of type {kind.__name__}")
+    net, n_hidden, weights = saved["net"], saved["n_hidden"], saved["model"]
+    require(net in NETS, f"there is no network {net!r}")
+    require(0 <= saved["seed"] < 2**63, f"the seed is {saved['seed']}")
+    recipe = recipe_from(saved["recipe"])
+    if net == "full":  # before any is made
+        require(n_hidden > 0, "its network has no hidden units")
+        check_tensor("model hidden.bias", weights.get("hidden.bias"), (n_hidden,))
+    model = build(net, n_hidden)
+    trained, optimizer = prepare(model, recipe)
+    wanted = {"model": model.state_dict()}
+    wanted["optimizer"] = training_state(model, trained, optimizer)
+    for part, tensors in wanted.items():
+        for name in tensors.keys() | saved[part].keys():
+            shape = tuple(tensors[name].shape) if name in tensors else None
+            check_tensor(f"{part} {name}", saved[part].get(name), shape)
+    model.load_state_dict(weights)
+    check_history(saved["history"], saved["epoch"])
+    about = net, n_hidden, saved["seed"], saved["data"], recipe, model
+    return Network(*about, weights, saved["optimizer"], saved["history"])
+
+
+def require(condition, fault):
+    if not condition:
+        raise ValueError(fault)
+
+
+def recipe_from(saved):
+    """The Recipe that asdict has made `saved` of, by this version or an earlier one."""
+    fields = {RENAMED.get(name, name): value for name, value in saved.items()}
+    require(fields.keys() == asdict(Recipe()).keys(), "its recipe is of another kind")
     try:
-        recipe = Recipe(**fields_saved)
+        return Recipe(**fields)
     except TypeError as error:
         raise ValueError(f"its augmentation is of another kind ({error})") from None
-    for name in ("model", "optimizer"):
-        for key, value in saved[name].items():
-            check_tensor(f"{name} {key}", value)
-    n_hidden = saved["n_hidden"]
-    bias = saved["model"].get("hidden.bias", torch.empty(0))
-    if saved["net"] == "full" and (n_hidden < 1 or bias.shape != (n_hidden,)):  # before any is made
-        raise ValueError(f"its network has not {n_hidden} hidden units")
-    model = build(saved["net"], n_hidden)
-    check_shapes("model", model.state_dict(), saved["model"])
-    check_shapes("optimizer", training_state(model, *prepare(model, recipe)), saved["optimizer"])
-    model.load_state_dict(saved["model"])
-    check_history(saved["history"], saved["epoch"])
-    return Network(
-        *(saved[name] for name in ("net", "n_hidden", "seed", "data")),
-        *(recipe, model, saved["model"], saved["optimizer"], saved["history"]),
-    )
 
 
-def check_tensor(name, value):
-    """Raise ValueError unless `value` is a plain float32 tensor of finite numbers."""
-    if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
-        raise ValueError(f"{name} is not a tensor")
-    if value.dtype != torch.float32 or value.device.type != "cpu":
-        raise ValueError(f"{name} is of type {value.dtype} on {value.device}, not float32")
-    if value.untyped_storage().nbytes() < 4 * value.numel():
-        raise ValueError(f"{name} repeats its numbers")
-    if not value.isfinite().all():
-        raise ValueError(f"{name} holds numbers that are not finite")
-
-
-def check_shapes(name, wanted, found):
-    """Raise ValueError unless two dicts of tensors agree in names and shapes."""
-    wanted, found = ({key: tuple(t.shape) for key, t in each.items()} for each in (wanted, found))
-    for key in wanted.keys() | found.keys():
-        if wanted.get(key) != found.get(key):
-            raise ValueError(
-                f"{name} {key} has the shape {found.get(key)} instead of {wanted.get(key)}"
-            )
+def check_tensor(name, value, shape):
+    """Raise ValueError unless `value` is a plain float32 tensor of this shape, its numbers finite;
+    shape None: there is no such tensor."""
+    plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
+    require(plain, f"{name} is not a tensor")
+    found = tuple(value.shape)
+    require(found == shape, f"{name} has the shape {found} instead of {shape}")
+    good = value.dtype == torch.float32 and value.device.type == "cpu"
+    require(good, f"{name} is of type {value.dtype} on {value.device}, not float32")
+    whole = value.untyped_storage().nbytes() >= 4 * value.numel()
+    require(whole, f"{name} repeats its numbers")
+    require(value.isfinite().all(), f"{name} holds numbers that are not finite")
 
 
 def check_history(history, epoch):
     """Raise ValueError unless these are rows of numbers that end with `epoch`."""
-    before = 0
     for row in history:
-        if not isinstance(row, dict) or tuple(row) != ROW:
-            raise ValueError("its history is of another kind")
-        if not all(type(value) in (int, float) and abs(value) < 1e300 for value in row.values()):
-            raise ValueError("its history holds something else than finite numbers")
-        if not before < row["epoch"] <= epoch:
-            raise ValueError("the epochs of its history are not in order")
-        before = row["epoch"]
-    if before != epoch or epoch < 1:
-        raise ValueError(f"its history does not lead to epoch {epoch}")
+        require(isinstance(row, dict) and tuple(row) == ROW, "its history is of another kind")
+        finite = all(type(v) in (int, float) and abs(v) < 1e300 for v in row.values())
+        require(finite, "its history holds something else than finite numbers")
+    epochs = [0, *(row["epoch"] for row in history)]
+    require(epochs == sorted(set(epochs)), "the epochs of its history are not in order")
+    require(epochs[-1] == epoch >= 1, f"its history does not lead to epoch {epoch}")

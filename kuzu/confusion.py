@@ -26,23 +26,16 @@ def confusion_matrix(targets, predictions, n_classes=10):
 
 def class_accuracy(matrix):
     """The share of each class's images that was read right, a list; None where there is none."""
-    totals = matrix.sum(1).tolist()
-    return [
-        right / total if total else None
-        for right, total in zip(matrix.diagonal().tolist(), totals, strict=True)
-    ]
+    counts = zip(matrix.diagonal().tolist(), matrix.sum(1).tolist(), strict=True)
+    return [right / total if total else None for right, total in counts]
 
 
 def most_confused(matrix, n_pairs=10):
     """The largest off-diagonal counts as Pairs, largest first, zeros left out."""
-    wrong = matrix.clone()
-    wrong.fill_diagonal_(0)
-    order = wrong.flatten().argsort(descending=True, stable=True)[:n_pairs].tolist()
-    totals = matrix.sum(1).tolist()
-    pairs = []
-    for index in order:
-        target, predicted = divmod(index, len(matrix))
-        count = int(wrong[target, predicted])
-        if count:
+    counts = matrix.clone().fill_diagonal_(0).flatten()
+    totals, pairs = matrix.sum(1).tolist(), []
+    for place in counts.argsort(descending=True, stable=True)[:n_pairs].tolist():
+        if count := int(counts[place]):
+            target, predicted = divmod(place, len(matrix))
             pairs.append(Pair(target, predicted, count, count / totals[target]))
     return pairs

@@ -13,9 +13,7 @@ import torch
 
 from .download import Unreachable, download
 from .files import CANDIDATES, FOLDERS, DataError, find_files, read_items
-from .kana import KANA, ROMAJI, draw_kana
-
-__all__ = ["KANA", "ROMAJI", "Data", "DataError", "load", "load_kana", "load_kmnist"]
+from .kana import draw_kana
 
 KANA_COUNTS = (20_000, 4_000)
 KMNIST_COUNTS = (60_000, 10_000)
@@ -30,11 +28,8 @@ START_SHA256 = "67dba956f2881d94cfe79b607c8090db4f5aa0707bcd7c0fb8ce78ac2c52380b
 
 @dataclass(frozen=True)
 class Data:
-    """A training and a test set in memory.
-
-    Images are (N, 28, 28) uint8, labels (N,) int64 from 0 to 9 in the order of KANA. `note` says
-    why another set than the one first looked for was taken; empty otherwise.
-    """
+    """A training and a test set in memory: images (N, 28, 28) uint8, labels (N,) int64 from 0 to 9
+    in the order of kana.KANA. note: why another set than the one first looked for was taken."""
 
     name: str
     train_images: torch.Tensor
@@ -49,18 +44,17 @@ class Data:
         return f"{self.name} ({len(self.train_labels):,} train / {len(self.test_labels):,} test)"
 
     def to(self, device):
-        """The same data on a device."""
         tensors = ("train_images", "train_labels", "test_images", "test_labels")
         return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
 
 def load(dataset="auto", data_dir=None, report=None):
     """Load "kmnist", "kana" or "auto": files in data_dir, else a download into it, else the
-    built-in set.
+    built-in set. data_dir: "data" if None; where it is given nothing takes the place of its images.
+    report: called with a line of text before a download.
 
-    data_dir: "data" if None; where it is given nothing takes the place of its images. report:
-    called with a line of text before a download. Raises DataError for files that cannot be used,
-    and if there are none, none can be downloaded and nothing may take their place.
+    Raises DataError for files that cannot be used, and if there are none, none can be downloaded
+    and nothing may take their place.
     """
     if dataset == "kana":
         return load_kana()
@@ -83,23 +77,19 @@ def load(dataset="auto", data_dir=None, report=None):
 def load_kana(n_train=KANA_COUNTS[0], n_test=KANA_COUNTS[1], seed=0):
     """The built-in set: drawn characters, the same at every call."""
     images, labels = draw_kana(n_train + n_test, seed)
-    return Data(
-        "built-in kana set", images[:n_train], labels[:n_train], images[n_train:], labels[n_train:]
-    )
+    train, test = slice(n_train), slice(n_train, None)
+    return Data("built-in kana set", images[train], labels[train], images[test], labels[test])
 
 
 def load_kmnist(data_dir):
-    """The images as they lie in data_dir; nothing is written there.
-
-    Raises DataError if a file is missing, truncated, foreign or does not fit the others.
-    """
+    """The images as they lie in data_dir; nothing is written there. Raises DataError if a file is
+    missing, truncated, foreign or does not fit the others."""
     paths = find_files(data_dir)
     if paths is None:
         raise DataError(f"There are no image files in {data_dir}.")
     tensors = []
     for images_path, labels_path in (paths[:2], paths[2:]):
-        images = read_items(images_path, (28, 28))
-        labels = read_items(labels_path, ()).long()
+        images, labels = read_items(images_path, (28, 28)), read_items(labels_path, ()).long()
         if len(images) != len(labels):
             raise DataError(
                 f"{images_path} holds {len(images):,} images but {labels_path} {len(labels):,} "
@@ -114,29 +104,19 @@ def load_kmnist(data_dir):
 def name_of(data_dir, paths, tensors):
     """KMNIST for the official files, "KMNIST subset" for the first images of theirs, else the
     folder's name."""
-    counts = len(tensors[1]), len(tensors[3])
-    missing = [whole - count for whole, count in zip(KMNIST_COUNTS, counts, strict=True)]
+    missing = [n - len(labels) for n, labels in zip(KMNIST_COUNTS, tensors[1::2], strict=True)]
     if min(missing) >= 0 and checksum(*(part[:START] for part in tensors)) == START_SHA256:
         if max(missing) > 0:
             return "KMNIST subset"
-        if checksum(*tensors[2:]) == TEST_SHA256 and official_training(paths[:2], tensors[1]):
+        packed = [pair for pair in zip(paths, GZIP_MD5, strict=False) if pair[0].suffix == ".gz"]
+        if (
+            checksum(*tensors[2:]) == TEST_SHA256
+            and tensors[1].bincount().tolist() == [N_PER_CLASS] * 10
+            and all(hashlib.md5(path.read_bytes()).hexdigest() == md5 for path, md5 in packed)
+        ):
             return "KMNIST"
     folder = Path(data_dir).resolve().name or str(data_dir)
     return "images in " + " ".join(os.fsencode(folder).decode(errors="replace").split())
-
-
-def official_training(paths, labels):
-    """Whether 60,000 images with the official first ones are the official training set."""
-    packed = [
-        md5_of(path) == md5
-        for path, md5 in zip(paths, GZIP_MD5, strict=True)
-        if path.suffix == ".gz"
-    ]
-    return all(packed) and labels.bincount().tolist() == [N_PER_CLASS] * 10
-
-
-def md5_of(path):
-    return hashlib.md5(path.read_bytes()).hexdigest()
 
 
 def checksum(*tensors):

@@ -28,15 +28,13 @@ def check_memory(net, n_hidden, batch_size, memory=None):
             return
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     # Weights, gradients, two moments and what is kept of a record; values and their gradients.
-    n_weights = 6 * {"lin": 7850, "full": 795 * n_hidden + 10, "conv": 103_856}[net]
-    n_values = {"lin": 1600, "full": 1600 + 4 * n_hidden, "conv": 75_000}[net]
-    n_values *= batch_size
-    needed = 4 * (n_weights + n_values)
-    if needed > memory:
-        lower = "--hid" if n_weights > n_values else "--batch_size"
+    weights = 24 * {"lin": 7850, "full": 795 * n_hidden + 10, "conv": 103_856}[net]  # bytes
+    values = 4 * {"lin": 1600, "full": 1600 + 4 * n_hidden, "conv": 75_000}[net] * batch_size
+    if weights + values > memory:
+        lower = "--hid" if weights > values else "--batch_size"
         raise NotEnoughMemory(
-            f"training needs about {needed / 1e9:,.0f} GB of memory and this machine has "
-            f"{memory / 1e9:,.0f} GB: lower {lower}"
+            f"training needs about {(weights + values) / 1e9:,.0f} GB of memory and this machine "
+            f"has {memory / 1e9:,.0f} GB: lower {lower}"
         )
 
 
@@ -58,16 +56,15 @@ def check_device(device, net, n_hidden, recipe, data):
     of the weights drawn, the second depends on the first one's gradients."""
     size = min(recipe.batch_size, len(data.train_labels))
     places = torch.arange(2 * size) % len(data.train_labels)
+    images, labels = data.train_images[places], data.train_labels[places]
     recipe = replace(recipe, lr=0.01, warm_up=None)  # a cycle's first rate is 0
 
     def losses(device):
-        model = build(net, n_hidden, seeded(0)).to(device)
-        images, labels = data.train_images[places].to(device), data.train_labels[places].to(device)
-        order = torch.arange(2 * size, device=device)
-        trained, optimizer = prepare(model, recipe)
-        outputs = run_epoch(trained, optimizer, images, labels, order, recipe, lambda: 0.0)
-        batches = zip(outputs.split(size), labels.split(size), strict=True)
-        return [float(F.nll_loss(output, target)) for output, target in batches]
+        trained, optimizer = prepare(build(net, n_hidden, seeded(0)).to(device), recipe)
+        part = images.to(device), labels.to(device), torch.arange(2 * size, device=device)
+        outputs = run_epoch(trained, optimizer, *part, recipe, lambda: 0.0)
+        by_image = F.nll_loss(outputs, part[1], reduction="none")  # (N,)
+        return by_image.view(2, size).mean(1).tolist()
 
     expected = losses(torch.device("cpu"))
     try:

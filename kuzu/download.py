@@ -27,10 +27,8 @@ class Unreachable(DataError):
 
 def download(data_dir, report=None):
     """Download KMNIST into data_dir/KMNIST/raw. Raises Unreachable within a few seconds if the
-    server does not answer or hardly sends anything.
-
-    report: called with a line of text once the server has answered.
-    """
+    server does not answer or hardly sends anything. report: called with a line of text once it has
+    answered."""
     if not server_answers():
         raise Unreachable(
             f"There is no KMNIST in {data_dir}, and its server {SERVER} cannot be reached."
@@ -39,16 +37,18 @@ def download(data_dir, report=None):
         report(f"Downloading KMNIST (21 MB) from {SERVER} into {data_dir}")
     from torchvision.datasets import KMNIST
 
-    raw = Path(data_dir) / "KMNIST" / "raw"
     try:
         os.makedirs(data_dir, exist_ok=True)
-        remove_stale(data_dir)
+        for folder in Path(data_dir).glob(".download-*"):  # left by downloads that were killed
+            with contextlib.suppress(OSError):
+                if time.time() - folder.stat().st_mtime > STALE_S:
+                    shutil.rmtree(folder)
         with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-") as unfinished:
             new = Path(unfinished) / "raw"
             new.mkdir()
             for name, md5 in KMNIST.resources:
                 fetch(SERVER + name, new / name, md5)
-            publish(new, raw)
+            publish(new, Path(data_dir) / "KMNIST" / "raw")
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(f"The download of KMNIST into {data_dir} failed: {error}.") from None
 
@@ -82,19 +82,9 @@ def publish(new, raw):
             os.replace(file, raw / file.name)
 
 
-def remove_stale(data_dir):
-    """Remove what downloads that were killed have left."""
-    for folder in Path(data_dir).glob(".download-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - folder.stat().st_mtime > STALE_S:
-                shutil.rmtree(folder)
-
-
 def server_answers():
-    """Whether the server answers within TIMEOUT_S, looking up its name included.
-
-    In a thread, since a name look-up has no time limit of its own.
-    """
+    """Whether the server answers within TIMEOUT_S. Asked in a thread, since the look-up of its name
+    has no time limit of its own."""
     answers = []
 
     def ask():

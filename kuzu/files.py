@@ -3,10 +3,10 @@
 How much is read is known from a file's header before anything else of it is read.
 """
 
-import contextlib
 import gzip
 import lzma
 import math
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,6 +25,9 @@ CANDIDATES = [  # names of each file: as published, with a dot for the last dash
     )
 ]
 MAX_ITEMS = 1_000_000  # images or labels in a file
+# What the formats raise. KeyError: no arr_0 in the archive; RuntimeError: it is encrypted.
+DAMAGED = (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, KeyError)
+DAMAGED += (RuntimeError,)
 
 
 class DataError(ValueError):
@@ -33,24 +36,20 @@ class DataError(ValueError):
 
 def find_files(data_dir):
     """The paths of training images, training labels, test images and test labels, all from the
-    first folder that holds all four; None if there are none.
-
-    Raises DataError if only some of them are there.
-    """
-    some = []
-    for name in FOLDERS:
-        folder = Path(data_dir) / name
-        paths = [next(iter(existing(folder, names)), None) for names in CANDIDATES]
-        if all(paths):
-            return paths
-        if any(paths):
-            some.append(folder / CANDIDATES[paths.index(None)][2])
-    if some:
+    first folder that holds all four; None if there are none. Raises DataError if only some of them
+    are there."""
+    missing = None
+    for folder in (Path(data_dir, name) for name in FOLDERS):
+        there = [existing(folder, names) for names in CANDIDATES]
+        if all(there):
+            return [paths[0] for paths in there]
+        if any(there):
+            missing = missing or folder / CANDIDATES[there.index([])][2]
+    if missing:
         raise DataError(
-            f"{some[0]} is missing (nor is it there plain or as npz): put it there, the other "
+            f"{missing} is missing (nor is it there plain or as npz): put it there, the other "
             "files can stay."
         )
-    return None
 
 
 def existing(folder, names):
@@ -59,17 +58,15 @@ def existing(folder, names):
 
 
 def read_items(path, item_shape):
-    """Read a file of unsigned bytes: (N, *item_shape) uint8.
-
-    Raises DataError naming the file if it is empty, truncated, foreign or of another shape.
-    """
+    """Read a file of unsigned bytes: (N, *item_shape) uint8. Raises DataError naming the file if it
+    is empty, truncated, foreign or of another shape."""
     kind = "images" if item_shape else "labels"
     try:
         if not path.is_file():
             raise ValueError("not a regular file")
         with opened(path) as stream:
-            shape = (npy_shape if path.suffix == ".npz" else idx_shape)(stream)
-            if shape is None or len(shape) != 1 + len(item_shape):
+            shape = header_shape(stream, path.suffix == ".npz", 1 + len(item_shape))
+            if shape is None:
                 empty = path.stat().st_size == 0
                 raise ValueError("empty" if empty else f"not a file of {kind} in this format")
             if shape[1:] != item_shape:
@@ -91,45 +88,30 @@ def read_items(path, item_shape):
     return torch.frombuffer(bytearray(content), dtype=torch.uint8).view(shape)
 
 
-# Besides those of the formats themselves: no arr_0 in the archive, a compression or encryption that
-# Python does not know.
-DAMAGED = (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, KeyError)
-DAMAGED += (RuntimeError,)
-
-
-@contextlib.contextmanager
 def opened(path):
     """The file's bytes, unpacked."""
     if path.suffix == ".npz":
-        with zipfile.ZipFile(path) as archive, archive.open("arr_0.npy") as stream:
-            yield stream
-    else:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
-            yield stream
+        return zipfile.ZipFile(path).open("arr_0.npy")
+    return gzip.open(path) if path.suffix == ".gz" else open(path, "rb")
 
 
-def idx_shape(stream):
-    """The shape in the header of an IDX file of unsigned bytes; None if it has none."""
-    magic = stream.read(4)
-    if len(magic) < 4 or magic[:3] != b"\0\0\x08" or not 1 <= magic[3] <= 4:
+def header_shape(stream, is_npz, n_axes):
+    """The shape of an array of unsigned bytes with n_axes axes; None if the header has none."""
+    if is_npz:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            return None
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
+        return None if by_columns or dtype != np.uint8 or len(shape) != n_axes else shape
+    magic, sides = stream.read(4), stream.read(4 * n_axes)
+    if magic != bytes((0, 0, 8, n_axes)) or len(sides) < 4 * n_axes:
         return None
-    sides = stream.read(4 * magic[3])
-    shape = tuple(int.from_bytes(sides[i : i + 4], "big") for i in range(0, len(sides), 4))
-    return shape if len(sides) == 4 * magic[3] else None
-
-
-def npy_shape(stream):
-    """The shape in the header of a numpy array of unsigned bytes; None if it has none."""
-    if np.lib.format.read_magic(stream) != (1, 0):
-        return None
-    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
-    return None if by_columns or dtype != np.uint8 else shape
+    return struct.unpack(f">{n_axes}I", sides)
 
 
 def advice(path):
     """What to do about a bad file: never to remove a good one."""
     names = next(names for names in CANDIDATES if path.name in names)
-    others = [other for other in existing(path.parent, names) if other != path]
-    if others:
-        return f"Move it away: {others[0].name} beside it is then read."
+    for other in existing(path.parent, names):
+        if other != path:
+            return f"Move it away: {other.name} beside it is then read."
     return "Put the official file in its place; the other files can stay."

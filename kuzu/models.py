@@ -21,19 +21,18 @@ def identity(layer, x):
 
 
 class NetLin(nn.Module):
-    """Logistic regression: 784 - 10."""
+    """Logistic regression."""
 
     def __init__(self):
         super().__init__()
         self.output = nn.Linear(784, 10)
 
     def forward(self, images, norm=identity):
-        x = images.flatten(1)  # (N, 784)
-        return F.log_softmax(self.output(x), 1)
+        return F.log_softmax(self.output(images.flatten(1)), 1)
 
 
 class NetFull(nn.Module):
-    """A multi-layer perceptron with one hidden layer of tanh units: 784 - n_hidden - 10."""
+    """A multi-layer perceptron with one hidden layer of tanh units."""
 
     def __init__(self, n_hidden=100):
         super().__init__()
@@ -41,13 +40,12 @@ class NetFull(nn.Module):
         self.output = nn.Linear(n_hidden, 10)
 
     def forward(self, images, norm=identity):
-        x = images.flatten(1)  # (N, 784)
-        x = torch.tanh(norm("hidden", self.hidden(x)))  # (N, H)
+        x = torch.tanh(norm("hidden", self.hidden(images.flatten(1))))  # (N, H)
         return F.log_softmax(self.output(x), 1)
 
 
 class NetConv(nn.Module):
-    """Two convolutions, each with 2 x 2 max-pooling and ReLU, then 1024 - 50 - 10."""
+    """Two convolutions, each with 2 x 2 max-pooling and ReLU, then a hidden layer."""
 
     def __init__(self):
         super().__init__()
@@ -71,26 +69,22 @@ NETS = {"lin": NetLin, "full": NetFull, "conv": NetConv}
 
 
 def build(net, n_hidden=100, generator=None):
-    """A new network "lin", "full" or "conv", its weights drawn from a CPU torch.Generator.
-
-    The distributions are PyTorch's defaults: uniform on +-1/sqrt(fan-in), weights and biases.
-    n_hidden counts for "full" alone.
-    """
+    """A new network "lin", "full" (with n_hidden units) or "conv". Its weights and biases are drawn
+    from a CPU torch.Generator, as PyTorch does by default: uniform on +-1/sqrt(fan-in)."""
     model = NetFull(n_hidden) if net == "full" else NETS[net]()
     with torch.no_grad():
         for layer in model.children():
             bound = 1 / math.sqrt(layer.weight[0].numel())
-            layer.weight.uniform_(-bound, bound, generator=generator)
-            layer.bias.uniform_(-bound, bound, generator=generator)
+            for values in layer.parameters():  # weight, bias
+                values.uniform_(-bound, bound, generator=generator)
     return model
 
 
 def count_parameters(model):
     """[(layer, its weights' shape, number of weights and biases)] and their total."""
-    rows = [
-        (name, tuple(layer.weight.shape), sum(p.numel() for p in layer.parameters()))
-        for name, layer in model.named_children()
-    ]
+    rows = []
+    for name, layer in model.named_children():
+        rows.append((name, tuple(layer.weight.shape), sum(p.numel() for p in layer.parameters())))
     return rows, sum(count for _, _, count in rows)
 
 

@@ -45,8 +45,10 @@ class Recipe:
         return self.lr * 0.5 * (1 + math.cos(math.pi * fall))
 
 
-WHOLE = {"epochs": math.inf, "batch_size": math.inf, "evaluate_every": math.inf}  # and largest
-WHOLE |= {"cutout": 28, "control_points": 28}
+CHOICES = {"name": ("classic", "tuned"), "optimizer": ("sgd", "adamw")}
+CHOICES |= {"nesterov": (False, True), "batch_norm": (False, True)}
+WHOLE = {"epochs": (1, math.inf), "batch_size": (1, math.inf), "evaluate_every": (1, math.inf)}
+WHOLE |= {"cutout": (0, 28), "control_points": (1, 28)}  # least and most
 BELOW_ONE = ("momentum", "warm_up", "label_smoothing")
 
 
@@ -56,21 +58,18 @@ def check_values(recipe):
     fields |= fields.pop("augmentation") or {}
     if recipe.warm_up is None:
         del fields["warm_up"]
-    words = {"name": ("classic", "tuned"), "optimizer": ("sgd", "adamw")}
-    words |= {"nesterov": (False, True), "batch_norm": (False, True)}
     for name, value in fields.items():
-        if name in words:
-            good = value in words[name] and isinstance(value, type(words[name][0]))
-            wanted = " or ".join(map(str, words[name]))
+        if name in CHOICES:
+            good = value in CHOICES[name] and isinstance(value, type(CHOICES[name][0]))
+            wanted = " or ".join(map(str, CHOICES[name]))
         elif name in WHOLE:
-            least = 0 if name == "cutout" else 1
-            good = type(value) is int and least <= value <= WHOLE[name]
-            wanted = f"a whole number from {least} to {WHOLE[name]}"
+            least, most = WHOLE[name]
+            good = type(value) is int and least <= value <= most
+            wanted = f"a whole number from {least} to {most}"
         else:
-            good = type(value) in (int, float) and 0 <= value < 1e300
-            wanted = "a finite number, 0 or more"
-            if name in BELOW_ONE:
-                good, wanted = good and value < 1, wanted + " and below 1"
+            most, below = (1, " and below 1") if name in BELOW_ONE else (1e300, "")
+            good = type(value) in (int, float) and 0 <= value < most
+            wanted = "a finite number, 0 or more" + below
         if not good:
             raise RecipeError(f"{name} must be {wanted}, not {value!r}")
 
@@ -78,49 +77,20 @@ def check_values(recipe):
 CLASSIC = Recipe()
 # Chosen on parts of 7,011 training images after training on the others; results/reference/report.md
 # says what else was tried.
-CYCLE = {"name": "tuned", "optimizer": "adamw", "momentum": 0.9, "warm_up": 0.25}
-SMOOTH_MAP = {"turn": 0.1, "slant": 0.1, "scale": 0.07, "elastic": 0.03, "control_points": 6}
+CYCLE = replace(CLASSIC, name="tuned", optimizer="adamw", momentum=0.9, warm_up=0.25, lr=0.003)
+LONG = replace(CYCLE, batch_size=128, label_smoothing=0.1, evaluate_every=20)
+NESTEROV = {"optimizer": "sgd", "nesterov": True, "lr": 0.1, "weight_decay": 0.0005}
+SMALL = Augmentation(turn=0.1, slant=0.1, scale=0.07, shift=0.04, elastic=0.03, control_points=6)
+LARGE = Augmentation(turn=0.2, slant=0.2, scale=0.15, shift=0.1, elastic=0.08, control_points=6)
 TUNED = {
-    "lin": Recipe(
-        epochs=60,
-        lr=0.003,
-        weight_decay=0.5,
-        augmentation=Augmentation(shift=0.04, **SMOOTH_MAP),
-        evaluate_every=10,
-        **CYCLE,
-    ),
-    "full": Recipe(
-        epochs=200,
-        lr=0.003,
-        batch_size=128,
-        weight_decay=0.1,
-        label_smoothing=0.1,
-        augmentation=Augmentation(shift=0.05, **SMOOTH_MAP),
-        evaluate_every=20,
-        **CYCLE,
-    ),
-    "conv": Recipe(
-        name="tuned",
+    "lin": replace(CYCLE, epochs=60, weight_decay=0.5, augmentation=SMALL, evaluate_every=10),
+    "full": replace(LONG, epochs=200, weight_decay=0.1, augmentation=replace(SMALL, shift=0.05)),
+    "conv": replace(
+        LONG,
         epochs=180,
-        lr=0.1,
-        momentum=0.9,
-        batch_size=128,
-        nesterov=True,
-        weight_decay=0.0005,
-        warm_up=0.25,
-        label_smoothing=0.1,
         batch_norm=True,
-        augmentation=Augmentation(
-            turn=0.2,
-            slant=0.2,
-            scale=0.15,
-            shift=0.1,
-            elastic=0.08,
-            control_points=6,
-            thickness=0.5,
-            cutout=10,
-        ),
-        evaluate_every=20,
+        augmentation=replace(LARGE, thickness=0.5, cutout=10),
+        **NESTEROV,
     ),
 }
 

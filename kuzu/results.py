@@ -1,7 +1,4 @@
-"""What a training run found: a summary as a dict, and the text lines that show it.
-
-Pure functions: nothing is printed or written here.
-"""
+"""What a training run found: a summary as a dict, and the text lines that show it."""
 
 from dataclasses import asdict
 
@@ -31,20 +28,16 @@ def loss_line(epoch, seen, total, loss):
 
 def evaluation_lines(test):
     """The coursework's confusion matrix and test line, of an Evaluation."""
-    return [
-        *matrix_lines(test.confusion.tolist()),
-        "",
-        f"Test set: Average loss: {test.loss:.4f}, Accuracy: {test.correct}/{test.total} "
-        f"({100 * test.accuracy:.0f}%)",
-        "",
-    ]
+    line = f"Test set: Average loss: {test.loss:.4f}, Accuracy: {test.correct}/{test.total} "
+    line += f"({100 * test.accuracy:.0f}%)"
+    return [*matrix_lines(test.confusion.tolist()), "", line, ""]
 
 
 def matrix_lines(confusion):
     """A matrix of counts, a list of lists, as numpy prints one of floats: `[[773.   5. ...`."""
     width = max(len(str(count)) for row in confusion for count in row)
     rows = [" ".join(f"{count:{width}d}." for count in row) for row in confusion]
-    return [f"{' [' if i else '[['}{row}]" for i, row in enumerate(rows[:-1])] + [f" [{rows[-1]}]]"]
+    return [f"[[{rows[0]}]", *(f" [{row}]" for row in rows[1:-1]), f" [{rows[-1]}]]"]
 
 
 def summary(networks, data, interrupted=False, equal_time=None):
@@ -53,16 +46,9 @@ def summary(networks, data, interrupted=False, equal_time=None):
     networks: checkpoint.Networks with their `test`, all of one kind. equal_time: as at_equal_time
     returns it, or None.
     """
-    tests = [network.test for network in networks]
     layers, total = count_parameters(networks[0].model)
-    confusion = sum(test.confusion for test in tests)
-
-    def mean_and_std(values):
-        return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
-
-    mean_accuracy, std_accuracy = mean_and_std([test.accuracy for test in tests])
-    mean_loss, std_loss = mean_and_std([test.loss for test in tests])
-    return {
+    confusion = sum(network.test.confusion for network in networks)
+    content = {
         "data": data.title,
         "train_images": len(data.train_labels),
         "test_images": len(data.test_labels),
@@ -84,19 +70,16 @@ def summary(networks, data, interrupted=False, equal_time=None):
             }
             for network in networks
         ],
-        "mean_accuracy": mean_accuracy,
-        "std_accuracy": std_accuracy,
-        "mean_loss": mean_loss,
-        "std_loss": std_loss,
+    }
+    for name in ("accuracy", "loss"):
+        values = [network[name] for network in content["networks"]]
+        content[f"mean_{name}"] = float(np.mean(values))
+        content[f"std_{name}"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return content | {
         "confusion": confusion.tolist(),
         "accuracy_by_class": dict(zip(ROMAJI, class_accuracy(confusion), strict=True)),
         "most_confused": [
-            {
-                "target": ROMAJI[pair.target],
-                "predicted": ROMAJI[pair.predicted],
-                "count": pair.count,
-                "share": pair.share,
-            }
+            pair._asdict() | {"target": ROMAJI[pair.target], "predicted": ROMAJI[pair.predicted]}
             for pair in most_confused(confusion)
         ],
     }
@@ -104,9 +87,9 @@ def summary(networks, data, interrupted=False, equal_time=None):
 
 def result_lines(summary):
     """The lines at the end of a run: accuracies, parameters, characters, most-confused pairs."""
-    name = f"Net{summary['net'].capitalize()}"
-    lines = [f"Results on the {summary['data']}"]
+    kana = dict(zip(ROMAJI, KANA, strict=True))
     networks = summary["networks"]
+    lines = [f"Results on the {summary['data']}"]
     if len(networks) > 1:
         lines += [
             f"seed {network['seed']}: loss {network['loss']:.4f}, accuracy "
@@ -126,25 +109,17 @@ def result_lines(summary):
             for name, found in summary["equal_time"].items()
         )
         lines.append(f"At equal time, seed {networks[0]['seed']}: {', '.join(parts)}")
-    lines.append(f"Parameters of {name}:")
+    lines.append(f"Parameters of Net{summary['net'].capitalize()}:")
     for layer, shape in summary["weights_by_layer"].items():
-        weights = " x ".join(map(str, shape))
-        count = summary["parameters_by_layer"][layer]
+        weights, count = " x ".join(map(str, shape)), summary["parameters_by_layer"][layer]
         lines.append(f"    {layer:8s}{weights:>15s} weights + {shape[0]:3d} biases{count:10,}")
-    lines.append(f"    {'total':51s}{summary['parameters']:>6,}")
-    lines.append("Accuracy per character:")
+    lines += [f"    {'total':51s}{summary['parameters']:>6,}", "Accuracy per character:"]
     for romaji, share in summary["accuracy_by_class"].items():
         shown = "no image" if share is None else f"{share:.2%}"
-        lines.append(f"    {kana(romaji)} {romaji:4s}{shown:>8s}")
+        lines.append(f"    {kana[romaji]} {romaji:4s}{shown:>8s}")
     lines.append("Most-confused pairs (target read as predicted; share of the target's images):")
     for pair in summary["most_confused"]:
         target, predicted = pair["target"], pair["predicted"]
-        lines.append(
-            f"    {kana(target)} {target:>3s} -> {kana(predicted)} {predicted:3s}"
-            f"{pair['count']:6d}{pair['share']:8.2%}"
-        )
+        names = f"{kana[target]} {target:>3s} -> {kana[predicted]} {predicted:3s}"
+        lines.append(f"    {names}{pair['count']:6d}{pair['share']:8.2%}")
     return lines
-
-
-def kana(romaji):
-    return KANA[ROMAJI.index(romaji)]

@@ -16,12 +16,11 @@ from .augment import augment
 from .batchnorm import BatchNormalized, sync_eval_model
 from .confusion import confusion_matrix
 from .models import build, scaled
-from .optim import OPTIMIZERS
+from .optim import Optimizer
 from .recipes import CLASSIC
 
 REPORT_EVERY = 100  # batches between two loss lines
 CHUNK_BATCHES = 8  # batches gathered and scaled at once: few calls, and they still fit the cache
-TRAINING = "training."  # before the names of weights that are trained but not evaluated
 MAX_LOSS = 1e6  # nats: a log-probability of -1e6 is no prediction any more
 
 
@@ -66,10 +65,8 @@ class Epoch:
 
 
 def seeded(seed, epoch=0):
-    """The generator of an epoch's shuffling; epoch 0 is the drawing of the weights.
-
-    A new one for every epoch, so that a resumed run needs no random state to be kept.
-    """
+    """The generator of an epoch's shuffling; epoch 0 is the drawing of the weights. A new one for
+    every epoch, so that a resumed run needs no random state to be kept."""
     return torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**64)
 
 
@@ -80,32 +77,30 @@ def train(model, data, recipe=CLASSIC, seed=0, done=0, state=None, report=None, 
     data: a Data on the model's device. seed: of the shuffling and the images' augmentation. done:
     epochs trained before, with their last record's `state`: the result is then that of an
     uninterrupted run. report: called as report(epoch, images seen, loss of the batch) now and then.
-    time_limit: seconds of training, evaluations left out, that take the place of the recipe's
-    epochs. Raises TrainingDiverged.
+    time_limit: seconds of training, evaluations left out, in place of the recipe's epochs. Raises
+    TrainingDiverged.
     """
     per_epoch = math.ceil(len(data.train_labels) / recipe.batch_size)
     trained, optimizer = prepare(model, recipe, done * per_epoch)
     if state is not None:
-        optimizer.load_state_dict(state)
-        if trained is not model:
-            weights = {name: w for name, w in state.items() if name.startswith(TRAINING)}
-            trained.load_state_dict(
-                {name.removeprefix(TRAINING): weights[name] for name in weights}
-            )
-    spent = before = 0.0
-    start = time.perf_counter()
+        for name, value in training_state(model, trained, optimizer).items():
+            value.copy_(state[name])
+    start, pauses, before = time.perf_counter(), 0.0, 0.0
+
+    def seconds():
+        """Seconds of training until now."""
+        return time.perf_counter() - start - pauses
 
     def progress():
         """The part of the training that is done; at 1 it ends."""
         if time_limit is not None:
-            return (spent + time.perf_counter() - start) / time_limit
+            return seconds() / time_limit
         return optimizer.n_updates / (recipe.epochs * per_epoch)
 
     number, labels = done, data.train_labels
-    finished = time_limit is None and progress() >= 1
+    finished = done >= recipe.epochs
     while not finished:
-        number, start = number + 1, time.perf_counter()
-        images = data.train_images
+        number, images = number + 1, data.train_images
         if recipe.augmentation is not None:
             images = augment(images, recipe.augmentation, seeded(seed, -number))
         order = torch.randperm(len(labels), generator=seeded(seed, number)).to(labels.device)
@@ -117,31 +112,30 @@ def train(model, data, recipe=CLASSIC, seed=0, done=0, state=None, report=None, 
         check(loss, number, recipe)
         finished = progress() >= 1
         if number % recipe.evaluate_every and not finished:
-            spent, start = spent + time.perf_counter() - start, time.perf_counter()
             continue
         accuracy = float((outputs.argmax(1) == targets).float().mean())
         if trained is not model:
             sync_eval_model(trained, model, images)
-        spent += time.perf_counter() - start
+        now, pause = seconds(), time.perf_counter()
         test = evaluate(model, data.test_images, data.test_labels)
         check(test.loss, number, recipe)
-        now = training_state(model, trained, optimizer)
-        yield Epoch(number, loss, accuracy, test, spent - before, now)
-        before, start = spent, time.perf_counter()
+        state = training_state(model, trained, optimizer)
+        yield Epoch(number, loss, accuracy, test, now - before, state)
+        before, pauses = now, pauses + time.perf_counter() - pause
 
 
 def prepare(model, recipe, n_updates=0):
     """The network that is trained, `model` itself unless it needs batch normalization, and its
     optimizer."""
     trained = BatchNormalized(model) if recipe.batch_norm else model
-    return trained, OPTIMIZERS[recipe.optimizer](trained.named_parameters(), recipe, n_updates)
+    return trained, Optimizer(trained.named_parameters(), recipe, n_updates)
 
 
 def training_state(model, trained, optimizer):
     """What training needs to go on, by name: the moments; the weights that are not `model`'s."""
     state = optimizer.state_dict()
     if trained is not model:
-        state |= {TRAINING + name: weight for name, weight in trained.state_dict().items()}
+        state |= {f"training.{name}": weight for name, weight in trained.state_dict().items()}
     return state
 
 
@@ -158,25 +152,18 @@ def run_epoch(trained, optimizer, images, labels, order, recipe, progress, numbe
             done = progress()
             if done >= 1 and outputs:
                 return torch.cat(outputs)
-            output, loss = train_step(trained, optimizer, x, y, recipe, min(done, 1.0))
-            outputs.append(output)
+            output = trained(x)  # (B, 10)
+            loss = objective = F.nll_loss(output, y)
+            if smoothing := recipe.label_smoothing:
+                objective = (1 - smoothing) * loss - smoothing * output.mean()
+            gradients = torch.autograd.grad(objective, optimizer.parameters)
+            optimizer.step(gradients, recipe.rate(min(done, 1.0)))
+            outputs.append(output.detach())
             if report is not None and seen // size % REPORT_EVERY == 0:
-                check(float(loss), number, recipe)
-                report(number, seen, float(loss))
+                check(loss.item(), number, recipe)
+                report(number, seen, loss.item())
             seen += len(y)
     return torch.cat(outputs)
-
-
-def train_step(trained, optimizer, x, y, recipe, progress):
-    """One update on a batch of scaled images (B, 28, 28) with labels (B,); its log-probabilities
-    (B, 10) and its mean loss as they were before."""
-    output = trained(x)
-    loss = F.nll_loss(output, y)
-    objective, smoothing = loss, recipe.label_smoothing
-    if smoothing:
-        objective = (1 - smoothing) * loss - smoothing * output.mean()
-    optimizer.step(torch.autograd.grad(objective, optimizer.parameters), recipe.rate(progress))
-    return output.detach(), loss.detach()
 
 
 @torch.inference_mode()
@@ -200,15 +187,11 @@ def check(loss, epoch, recipe):
 def at_equal_time(net, n_hidden, recipe, seed, data):
     """The classic recipe and `recipe` from the same weights, both trained for the seconds that the
     classic one takes: {name: {"epochs", "seconds", "accuracy"}}; the last epoch may be a part."""
-    found, seconds = {}, None
+    found, limit = {}, None
     for each in (CLASSIC, replace(recipe, evaluate_every=10**9)):
         model = build(net, n_hidden, seeded(seed)).to(data.train_images.device)
-        epochs = list(train(model, data, each, seed, time_limit=seconds))
-        seconds = sum(epoch.seconds for epoch in epochs)
-        last = epochs[-1]
-        found[each.name] = {
-            "epochs": last.number,
-            "seconds": seconds,
-            "accuracy": last.test.accuracy,
-        }
+        epochs = list(train(model, data, each, seed, time_limit=limit))
+        limit = sum(epoch.seconds for epoch in epochs)
+        accuracy = epochs[-1].test.accuracy
+        found[each.name] = {"epochs": epochs[-1].number, "seconds": limit, "accuracy": accuracy}
     return found

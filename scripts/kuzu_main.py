@@ -24,36 +24,29 @@ from common.options import BadInput, Parser, add_flag, add_shared, number, run
 def parse_args(argv=None):
     parser = Parser(description=__doc__)
     group = parser.add_argument_group("network and recipe")
-    group.add_argument(
-        "--net", choices=("lin", "full", "conv"), help="default: full, or the checkpoint's"
-    )
+    text = "default: full, or the checkpoint's"
+    group.add_argument("--net", choices=("lin", "full", "conv"), help=text)
     group.add_argument("--hid", type=number(int, 1), help="hidden units of full (default: 100)")
-    group.add_argument(
-        "--recipe",
-        choices=("classic", "tuned"),
-        help="classic (the default): SGD, lr 0.01, momentum 0.5, batch 64, 10 epochs, inputs "
-        "scaled to [-1, 1]. tuned: the strongest found for each network: images augmented, one "
-        "cycle of the rate, NetConv with batch normalization that is folded into its weights",
+    text = (
+        "classic (the default): SGD, lr 0.01, momentum 0.5, batch 64, 10 epochs, inputs scaled to "
+        "[-1, 1]. tuned: the strongest found for each network: images augmented, one cycle of the "
+        "rate, NetConv with batch normalization that is folded into its weights"
     )
+    group.add_argument("--recipe", choices=("classic", "tuned"), help=text)
     for name, kind, classic in (
         ("epochs", number(int, 1), 10),
         ("lr", number(float, above=0), 0.01),
         ("mom", number(float, 0), 0.5),
         ("batch_size", number(int, 1), 64),
     ):
-        help = f"default: the recipe's (classic: {classic})"
-        group.add_argument(f"--{name}", type=kind, help=help)
+        text = f"default: the recipe's (classic: {classic})"
+        group.add_argument(f"--{name}", type=kind, help=text)
     group = parser.add_argument_group("data")
-    group.add_argument(
-        "--dataset",
-        choices=("auto", "kmnist", "kana"),
-        default="auto",
-        help="auto: what lies in --data_dir, else a download, else (unless --data_dir is given) "
-        "the built-in kana set",
-    )
-    group.add_argument(
-        "--data_dir", help="folder that holds KMNIST's files, or will hold them (default: data)"
-    )
+    text = "auto: what lies in --data_dir, else a download, else (unless --data_dir is given) the "
+    text += "built-in kana set"
+    group.add_argument("--dataset", choices=("auto", "kmnist", "kana"), default="auto", help=text)
+    text = "folder that holds KMNIST's files, or will hold them (default: data)"
+    group.add_argument("--data_dir", help=text)
     group = parser.add_argument_group("saved networks")
     group.add_argument("--checkpoint", metavar="FILE", help="the model.pt of a run folder")
     add_flag(group, "--eval_only", "evaluate the checkpoint, do not train")
@@ -95,12 +88,11 @@ def main(argv=None):
     device = processes.join(choose_device(args, accelerate=True))
     changes = {"epochs": args.epochs, "lr": args.lr, "momentum": args.mom}
     changes["batch_size"] = args.batch_size
-    saved = None
-    if args.checkpoint:
-        saved = checkpoint.load(args.checkpoint)
-        given = changes | {"net": args.net, "n_hidden": args.hid, "recipe": args.recipe}
+    saved = checkpoint.load(args.checkpoint) if args.checkpoint else None
+    if saved:
+        given = {"net": args.net, "n_hidden": args.hid, "recipe": args.recipe}
         given["seed"] = args.seed or None
-        checkpoint.check_options(saved, given, args.resume)
+        checkpoint.check_options(saved, changes | given, args.resume)
         args.net, args.hid, args.seed = saved.net, saved.n_hidden, saved.seed
         recipe = saved.recipe
     else:
@@ -116,8 +108,8 @@ def main(argv=None):
             "resume with the same --dataset and --data_dir"
         )
     check_memory(args.net, args.hid, min(recipe.batch_size, len(data.train_labels)))
-    fall_back = args.device == "auto"
-    device, trouble = usable_device(device, fall_back, args.net, args.hid, recipe, data)
+    auto = args.device == "auto"
+    device, trouble = usable_device(device, auto, args.net, args.hid, recipe, data)
     warn(trouble)
     if device.type == "cpu" and args.net != "conv":
         torch.set_num_threads(1)  # the small networks' products are too small to share

@@ -141,7 +141,7 @@ def save(folder, history, summary):
     folder.save_json("summary.json", summary)
     folder.save_csv("activations.csv", summary["activations"])
     if history.reports:
-        folder.save_csv("metrics.csv", list(history.rows()))
+        folder.save_csv("metrics.csv", history.rows())
     many = len(history.seeds) > 1
     title = summary["title"] + f"; seed {summary['seed']}" * many
     folder.save_figure(plots.hidden_units(network, *points, title), "hidden.png")

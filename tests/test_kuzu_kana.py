@@ -10,11 +10,12 @@ import torch
 
 import kuzu
 from kuzu.data import load_kana
-from kuzu.kana import KANA, ROMAJI, cut_strokes, draw_kana, rasterize
+from kuzu.kana import KANA, ROMAJI, catmull_rom, cut_strokes, draw_kana, rasterize, read_shapes
 from kuzu.models import build
 from kuzu.recipes import Recipe
-from kuzu.strokes import SHAPES, catmull_rom
 from kuzu.train import seeded, train
+
+SHAPES = read_shapes()
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +112,8 @@ def test_training_and_test_images_are_different_drawings(drawn):
 def test_drawn_without_a_font(monkeypatch):
     for name in ("PIL", "matplotlib", "matplotlib_fontja"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it fails
-    for name in ("kana", "strokes"):
-        monkeypatch.delitem(sys.modules, f"kuzu.{name}")
-        monkeypatch.delattr(kuzu, name)
+    monkeypatch.delitem(sys.modules, "kuzu.kana")
+    monkeypatch.delattr(kuzu, "kana")
     fresh = importlib.import_module("kuzu.kana")
     assert fresh.draw_kana is not draw_kana
     assert torch.equal(fresh.draw_kana(20)[0], draw_kana(20)[0])

@@ -54,7 +54,7 @@ def test_the_figures_of_each_network(data):
 
 
 def test_without_the_font_romaji_alone(data, without_font):
-    assert plots.class_name(9) == "wo"
+    assert plots.class_names()[9] == "wo"
     figure = plots.confusion_heatmap(torch.eye(10, dtype=torch.int64), "")
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()][:2] == ["o", "ki"]
     for _, figure in plots.figures(trained("lin", data), data):
@@ -63,7 +63,7 @@ def test_without_the_font_romaji_alone(data, without_font):
 
 def test_with_the_font_kana_too():
     pytest.importorskip("matplotlib_fontja")
-    assert plots.class_name(9) == "を wo"
+    assert plots.class_names()[9] == "を wo"
     assert "fontja" in plots.kana_font().get_file()
 
 

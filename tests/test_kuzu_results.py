@@ -8,7 +8,7 @@ import torch
 
 from kuzu import checkpoint
 from kuzu.confusion import confusion_matrix
-from kuzu.data import KANA, ROMAJI
+from kuzu.kana import KANA, ROMAJI
 from kuzu.recipes import CLASSIC
 from kuzu.results import (
     evaluation_lines,

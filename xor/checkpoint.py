@@ -1,7 +1,7 @@
 """Saved networks: what model.pt holds, and how it is read back.
 
 saved = load("results/xor/check_sig5__s0__.../model.pt")
-print("\\n".join(result_lines(summary(saved.network, *grid(saved.size)))))
+print("\\n".join(result_lines(summary(saved.history))))
 """
 
 import math
@@ -62,8 +62,8 @@ def load(path):
         fault = "its tensors cannot be read"
     if fault:
         raise XorError(f"{path} holds no perceptrons: {fault}")
-    parts = [found["model"][name] for name in PARAMETERS]
-    return Saved(MLP(*parts, act=found["act"]), found["size"], found["seeds"], found["shown"])
+    model = MLP(*(found["model"][name] for name in PARAMETERS), act=found["act"])
+    return Saved(model, found["size"], found["seeds"], found["shown"])
 
 
 def _fault(found):
@@ -89,4 +89,3 @@ def _fault(found):
         return f"it does not have the seeds of {n} networks"
     if type(shown) is not int or not 0 <= shown < n:
         return "it does not say which network is shown"
-    return None

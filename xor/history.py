@@ -19,10 +19,8 @@ class History:
         start = untrained(model, inputs, targets)
         self.last = start.then(0, start.logits)
         self.reports = []
-        self._recent, self._curves = (
-            [],
-            [],
-        )  # logits (C, N) of an epoch; loss and accuracy (2, E, C)
+        self._recent = []  # logits (C, N) of an epoch
+        self._curves = [torch.empty(2, 0, min(model.n_networks, MAX_CURVES))]  # (2, E, C)
 
     def add(self, record):
         """Take in the next Record; returns whether it is one to report."""
@@ -42,7 +40,7 @@ class History:
             accuracy = 100 * points_right(logits, self.targets).float().mean(-1)
             self._curves.append(torch.stack([losses(logits, self.targets), accuracy]))
             self._recent = []
-        return torch.cat(self._curves or [torch.empty(2, 0, 0)], dim=1).numpy()
+        return torch.cat(self._curves, dim=1).numpy()
 
     def close(self, interrupted=False):
         """To be called after the last Record; returns whether that one is still to be reported.
@@ -61,26 +59,28 @@ class History:
         report stays; the curves are those of the first one."""
         if len(histories) == 1:
             return
-        models, longest = [h.model for h in histories], max(len(h.reports) for h in histories)
-        weights = [
-            torch.cat(parts).data for parts in zip(*(m.weights() for m in models), strict=True)
-        ]
-        self.model = MLP(*weights, act=self.model.act)
+        weights = zip(*(history.model.weights() for history in histories), strict=True)
+        self.model = MLP(*(torch.cat(parts).data for parts in weights), act=self.model.act)
         self.seeds = [seed for history in histories for seed in history.seeds]
+        longest = max(len(history.reports) for history in histories)
         padded = [[*h.reports, *[h.last] * (longest - len(h.reports))] for h in histories]
         self.reports = [joined(records) for records in zip(*padded, strict=True)]
         self.last = joined([history.last for history in histories])
 
     def rows(self):
-        """One dict per report: the means over all networks, and how many have solved it."""
-        for record in self.reports:
-            means = {"loss": record.loss.mean().item(), "accuracy": record.accuracy.mean().item()}
-            yield {"epoch": record.epoch, **means, "solved": int(record.solved.sum())}
+        """One dict per report."""
+        return [means(record) for record in self.reports]
+
+
+def means(record):
+    """Loss and accuracy of a Record, the means over all networks, and how many have solved it."""
+    loss, accuracy = record.loss.mean().item(), record.accuracy.mean().item()
+    solved = int(record.solved.sum())
+    return {"epoch": record.epoch, "loss": loss, "accuracy": accuracy, "solved": solved}
 
 
 def progress_line(record):
     """The coursework's line; for several networks their means, and how many have solved it."""
+    text = "ep:{epoch:5d} loss: {loss:.4f} acc: {accuracy:.2f}".format(**means(record))
     n = len(record.draws)
-    loss, accuracy = record.loss.mean().item(), record.accuracy.mean().item()
-    text = f"ep:{record.epoch:5d} loss: {loss:.4f} acc: {accuracy:.2f}"
     return text if n == 1 else f"{text} solved: {int(record.solved.sum())}/{n}"

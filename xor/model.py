@@ -10,11 +10,9 @@ PARAMETERS = ("hid_weight", "hid_bias", "out_weight", "out_bias")
 
 
 class MLP(nn.Module):
-    """S independent networks 2-H-1 whose units are all sigmoids, or all steps (1 if >= 0 else 0).
-
+    """S independent networks 2-H-1 whose units are all sigmoids, or all steps (1 if >= 0 else 0):
     hid_weight (S, H, 2), hid_bias (S, H), out_weight (S, H), out_bias (S,). The hidden activations
-    of the last forward pass are kept in `hidden` (S, N, H).
-    """
+    of the last forward pass are kept in `hidden` (S, N, H)."""
 
     def __init__(self, hid_weight, hid_bias, out_weight, out_bias, act="sig"):
         super().__init__()
@@ -25,15 +23,8 @@ class MLP(nn.Module):
         self.hid_bias = nn.Parameter(hid_bias)
         self.out_weight = nn.Parameter(out_weight)
         self.out_bias = nn.Parameter(out_bias)
+        self.n_networks, self.n_hidden = hid_bias.shape
         self.hidden = None
-
-    @property
-    def n_networks(self):
-        return self.hid_weight.shape[0]
-
-    @property
-    def n_hidden(self):
-        return self.hid_weight.shape[1]
 
     def weights(self):
         """The four parameters in the order of PARAMETERS."""
@@ -47,8 +38,8 @@ class MLP(nn.Module):
     def logits(self, inputs):
         """The output units' net input (S, N) for inputs (N, 2)."""
         # One layer of S * H units is much faster than S products of tiny matrices.
-        weight, bias = self.hid_weight.flatten(0, 1), self.hid_bias.flatten()
-        hidden = self.activate(linear(inputs, weight, bias))  # (N, S * H)
+        net_input = linear(inputs, self.hid_weight.flatten(0, 1), self.hid_bias.flatten())
+        hidden = self.activate(net_input)  # (N, S * H)
         hidden = hidden.unflatten(1, self.hid_bias.shape)  # (N, S, H)
         self.hidden = hidden.transpose(0, 1)
         return ((hidden * self.out_weight).sum(-1) + self.out_bias).T
@@ -59,11 +50,9 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def backpropagate(self, inputs, targets):
-        """Give every parameter the gradient (`.grad`) of its network's loss; the logits (S, N).
-
-        The chain rule written out: what autograd finds, in a third of its time on networks so
-        small. Sigmoid units only.
-        """
+        """Give every parameter the gradient (`.grad`) of its network's loss; the logits (S, N). The
+        chain rule written out: what autograd finds, in a third of its time on networks so small.
+        Sigmoid units only."""
         logits = self.logits(inputs)  # (S, N)
         hidden = self.hidden.transpose(0, 1)  # (N, S, H)
         error = (torch.sigmoid(logits) - targets).T / len(targets)  # (N, S) dloss / dlogits
@@ -94,13 +83,12 @@ def random_networks(seeds, n_hidden, size, init=3.0, spread=0.2):
     """One sigmoid network per seed; a network depends on its own seed and on no other.
 
     Each hidden unit's dividing line passes through a random point of the square [0, size-1]^2, so
-    that no unit starts where it cannot tell the points apart. Its steepest direction is that of the
-    network, one of the four diagonals drawn at random, give or take `spread` radians (normal): the
-    lines start nearly parallel and sort themselves along it. `init` is the slope across the line.
-    Output weights are half-normal with alternating signs, the output bias is 0.
+    that no unit starts where it cannot tell the points apart. Its steepest direction, of slope
+    `init`, is that of the network, one of the four diagonals drawn at random, give or take `spread`
+    radians (normal): the lines start nearly parallel and sort themselves along it. Output weights
+    are half-normal with alternating signs, the output bias is 0.
     """
-    parts = []
-    signs = 1 - 2 * (torch.arange(n_hidden) % 2)  # + - + - (H,)
+    parts, signs = [], 1 - 2 * (torch.arange(n_hidden) % 2)  # + - + - (H,)
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
         diagonal = (torch.randint(4, (), generator=generator) + 0.5) * torch.pi / 2
@@ -122,13 +110,10 @@ def hand_set(size, n_hidden=None, act="step", scale=1.0):
     """The network that solves the m x m checkerboard without training, m = size.
 
     The target depends on d = x + y alone, which takes the values 0..2(m-1). Hidden unit
-    k = 1..2(m-1) fires at d >= k - 1/2: its weights are (1, 1), its bias is 1/2 - k. At diagonal d
-    exactly the first d units fire, so with output weights + - + - ... the output receives
-    1 - 1 + 1 - ... (d terms), which is 1 for odd d and 0 for even d; its bias is -1/2. Every net
-    input is at least 1/2 away from 0.
-
-    Sigmoid units need weights that saturate them: all are multiplied by `scale`. The remaining
-    units of n_hidden get weights of zero, those of the output included.
+    k = 1..2(m-1) fires at d >= k - 1/2: its weights are (1, 1), its bias is 1/2 - k. So at diagonal
+    d the first d units fire, and with weights + - + - ... and a bias of -1/2 the output fires for
+    odd d. Every net input is at least 1/2 away from 0; for sigmoid units, which need weights that
+    saturate them, all are multiplied by `scale`. Further units of n_hidden get weights of zero.
     Raises XorError if n_hidden is too small or scale too large.
     """
     needed = units_needed(size)
@@ -138,15 +123,13 @@ def hand_set(size, n_hidden=None, act="step", scale=1.0):
             f"the hand-set network for the {size} x {size} grid needs {needed} hidden units, "
             f"one between each two neighbouring diagonals; --hid is {n_hidden}"
         )
-    unit = torch.arange(1, needed + 1)
-    hid_weight = torch.zeros(1, n_hidden, 2)
-    hid_bias = torch.zeros(1, n_hidden)
-    out_weight = torch.zeros(1, n_hidden)
-    hid_weight[0, :needed] = 1.0
-    hid_bias[0, :needed] = 0.5 - unit
-    out_weight[0, :needed] = 2.0 * (unit % 2) - 1
-    parts = (hid_weight, hid_bias, out_weight, torch.tensor([-0.5]))
-    network = MLP(*(scale * part for part in parts), act=act)
+    k = torch.arange(1, n_hidden + 1)
+    used = k <= needed
+    hid_weight = used.float()[:, None].repeat(1, 2)  # (H, 2)
+    hid_bias = torch.where(used, 0.5 - k, 0.0)
+    out_weight = torch.where(used, 2.0 * (k % 2) - 1, 0.0)
+    parts = hid_weight, hid_bias, out_weight, torch.tensor(-0.5)
+    network = MLP(*(scale * part[None] for part in parts), act=act)
     if not bool(network.logits(grid(size)[0]).isfinite().all()):
         raise XorError(f"weights scaled by {scale:g} overflow: choose a smaller --scale")
     return network

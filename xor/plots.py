@@ -20,6 +20,12 @@ MAX_UNITS = 24  # hidden units in one figure
 CHUNK_SIZE = 10_000_000  # activations computed at once
 
 
+POINTS = {  # by target
+    0: dict(marker="s", ms=8, mfc="black", mec="white", mew=1.2),
+    1: dict(marker="o", ms=9, mfc="white", mec="black", mew=1.2),
+}
+
+
 def default_style():
     """A context, and a decorator, in which nothing inherited (matplotlibrc, a notebook) counts."""
     return matplotlib.style.context("default")
@@ -36,8 +42,7 @@ def over_square(network, size):
     """Axis values (R,), activations (H, R, R) of MAX_UNITS hidden units at most, outputs (R, R);
     rows by y."""
     axis = torch.linspace(-MARGIN, size - 1 + MARGIN, RESOLUTION)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    points = torch.stack([x.flatten(), y.flatten()], dim=1).to(network.out_bias)  # (R * R, 2)
+    points = torch.cartesian_prod(axis, axis).flip(1).to(network.out_bias)  # (R * R, 2)
     output, hidden = [], []
     for some in points.split(max(1, CHUNK_SIZE // network.n_hidden)):
         output.append(network(some)[0])
@@ -58,62 +63,49 @@ def units_shown(network, title):
 @default_style()
 def hidden_units(network, inputs, targets, title):
     """One panel per hidden unit: activation over the input square, dividing line, the points."""
-    size = int(inputs.max().item()) + 1
-    axis, hidden, _ = over_square(network, size)
+    axis, hidden, _ = over_square(network, int(inputs.max()) + 1)
     shown, title = units_shown(network, title)
     columns = min(shown, 4 if shown in (4, 7, 8) or shown > 9 else 3)
     rows = -(-shown // columns)
     figure = figure_of(2.4 * columns + 1, 2.5 * rows + 1, title)
-    panels = figure.subplots(rows, columns, squeeze=False)
-    for k, panel in enumerate(panels.flat):
-        if k >= shown:
-            panel.set_axis_off()
-            continue
-        region(panel, axis, hidden[k])
-        line(panel, network, k, axis, color="white", lw=2)
+    panels = figure.subplots(rows, columns, squeeze=False).flatten()
+    for k, panel in enumerate(panels[:shown]):
+        draw_square(panel, axis, hidden[k], network, [k], lw=2)
         draw_points(panel, inputs, targets)
         panel.set_title(f"h{k + 1}", fontsize=10)
-        panel.set(xlabel="x", ylabel="y")
-    add_key(figure, panels, "activation", dividing_line=True)
+    for panel in panels[shown:]:
+        panel.set_axis_off()
+    add_key(figure, panels, "activation")
     return figure
 
 
 @default_style()
 def output_region(network, inputs, targets, title):
     """The output over the input square, where it changes sides, and the hidden units' lines."""
-    size = int(inputs.max().item()) + 1
-    axis, _, output = over_square(network, size)
-    figure = figure_of(5.4, 5.4, title)
+    axis, hidden, output = over_square(network, int(inputs.max()) + 1)
+    figure, sigmoid = figure_of(5.4, 5.4, title), network.act == "sig"
     panel = figure.subplots()
-    region(panel, axis, output)
-    for k in range(min(network.n_hidden, MAX_UNITS)):
-        line(panel, network, k, axis, color="white", lw=1.2, ls="--")
-    if output.min() < 0.5 <= output.max() and network.act == "sig":
+    draw_square(panel, axis, output, network, range(len(hidden)), lw=1.2, ls="--")
+    if output.min() < 0.5 <= output.max() and sigmoid:
         panel.contour(axis, axis, output, levels=[0.5], colors="red", linewidths=1.8)
     draw_points(panel, inputs, targets)
-    panel.set(xlabel="x", ylabel="y")
-    add_key(figure, np.array([panel]), "output", dividing_line=True, edge=network.act == "sig")
+    add_key(figure, [panel], "output", edge=sigmoid)
     return figure
 
 
-def region(panel, axis, values):
-    edge = (axis[0], axis[-1], axis[0], axis[-1])
-    panel.imshow(values, origin="lower", extent=edge, cmap=ACTIVATION_MAP, vmin=0, vmax=1)
-    panel.set_xticks(np.arange(0, axis[-1] + 0.01))
-    panel.set_yticks(np.arange(0, axis[-1] + 0.01))
-
-
-def line(panel, network, k, axis, **style):
-    """The dividing line of hidden unit k, clipped to the square."""
-    a, b = network.hid_weight[0, k].tolist()
-    c = network.hid_bias[0, k].item()
-    if max(abs(a), abs(b)) < 1e-12:
-        return
-    if abs(b) >= abs(a):
-        panel.plot(axis, -(a * axis + c) / b, **style)
-    else:
-        panel.plot(-(b * axis + c) / a, axis, **style)
-    panel.set(xlim=(axis[0], axis[-1]), ylim=(axis[0], axis[-1]))
+def draw_square(panel, axis, values, network, units, **style):
+    """Values (R, R) over the square, in colour, and the dividing lines of some hidden units."""
+    first, last, ticks = axis[0], axis[-1], np.arange(0, axis[-1] + 0.01)
+    square = {"origin": "lower", "extent": (first, last, first, last)}
+    panel.imshow(values, cmap=ACTIVATION_MAP, vmin=0, vmax=1, **square)
+    for k in units:
+        (a, b), c = network.hid_weight[0, k].tolist(), network.hid_bias[0, k].item()
+        if abs(b) >= max(abs(a), 1e-12):
+            panel.plot(axis, -(a * axis + c) / b, color="white", **style)
+        elif abs(a) >= 1e-12:
+            panel.plot(-(b * axis + c) / a, axis, color="white", **style)
+    panel.set(xticks=ticks, yticks=ticks, xlabel="x", ylabel="y")
+    panel.set(xlim=(first, last), ylim=(first, last))
 
 
 def draw_points(panel, inputs, targets):
@@ -122,20 +114,13 @@ def draw_points(panel, inputs, targets):
         panel.plot(x, y, ls="", **style)
 
 
-POINTS = {
-    0: dict(marker="s", ms=8, mfc="black", mec="white", mew=1.2),
-    1: dict(marker="o", ms=9, mfc="white", mec="black", mew=1.2),
-}
-
-
-def add_key(figure, panels, label, dividing_line=False, edge=False):
+def add_key(figure, panels, label, edge=False):
     """The colour bar, and below the panels what points and lines mean."""
     bar = ScalarMappable(cmap=ACTIVATION_MAP)
     bar.set_clim(0, 1)
-    figure.colorbar(bar, ax=list(panels.flat), label=label, shrink=0.8)
+    figure.colorbar(bar, ax=list(panels), label=label, shrink=0.8)
     handles = [Line2D([], [], ls="", label=f"target {t}", **POINTS[t]) for t in POINTS]
-    if dividing_line:
-        handles.append(Line2D([], [], color="0.75", lw=2, label="dividing line"))
+    handles.append(Line2D([], [], color="0.75", lw=2, label="dividing line"))
     if edge:
         handles.append(Line2D([], [], color="red", lw=2, label="output 1/2"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
@@ -151,24 +136,24 @@ def diagram(network, title):
     n, title = units_shown(network, title)
     weight, bias = network.hid_weight[0, :n].tolist(), network.hid_bias[0, :n].tolist()
     out_weight, out_bias = network.out_weight[0, :n].tolist(), network.out_bias.item()
-    largest = (
-        max(1e-6, *(abs(v) for pair in weight for v in pair), *map(abs, bias)),
-        max(1e-6, *map(abs, out_weight), abs(out_bias)),
-    )
-
+    layers = [[*sum(weight, []), *bias], [*out_weight, out_bias]]
+    largest = [max(1e-6, *map(abs, layer)) for layer in layers]
     figure = figure_of(8, max(3.2, 1.05 * n + 1), title)
     panel = figure.subplots()
     panel.set_axis_off()
-    heights = [(n - 1) / 2 - k for k in range(n)]
     column = 0.66  # where the labels stand along an edge
-    halves = max(0, round((n - 1) / 2 - 0.5))
-    a = (halves + 0.5) / 2 * column / (1 - column)
+    a = (max(0, round((n - 1) / 2 - 0.5)) + 0.5) / 2 * column / (1 - column)
     a = min(a, max((n - 1) / 2, 0.6)) if n < 3 else a
 
     def colour(value, layer):
         strength = 0.25 + 0.75 * abs(value) / largest[layer] if value else 0.0
         ink = to_rgb(POSITIVE if value > 0 else NEGATIVE)
         return tuple(1 - strength * (1 - part) for part in ink)
+
+    def label(x, y, value, **style):
+        box = dict(boxstyle="round,pad=0.15", fc="white", ec="none", alpha=0.9)
+        text = f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+        panel.text(x, y, text, ha="center", va="center", fontsize=9, bbox=box, zorder=3, **style)
 
     def edge(start, end, value, along, layer):
         width = 0.6 + 4.4 * abs(value) / largest[layer]
@@ -177,21 +162,16 @@ def diagram(network, title):
         x, y = (s + along * (e - s) for s, e in zip(start, end, strict=True))
         label(x, y, value)
 
-    def label(x, y, value, **style):
-        box = dict(boxstyle="round,pad=0.15", fc="white", ec="none", alpha=0.9)
-        text = f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
-        panel.text(x, y, text, ha="center", va="center", fontsize=9, bbox=box, zorder=3, **style)
-
     def node(x, y, name, value=None, layer=0):
         face = "white" if value is None else colour(value, layer)
         panel.plot(x, y, "o", ms=26, mfc=face, mec="black", mew=1.2, zorder=2)
-        dark = value is not None and abs(value) > 0.6 * largest[layer]
-        ink = "white" if dark else "black"
+        ink = "white" if value is not None and abs(value) > 0.6 * largest[layer] else "black"
         panel.text(x, y, name, ha="center", va="center", fontsize=10, color=ink, zorder=4)
         if value is not None:
             label(x, y - 0.36, value, style="italic")
 
-    for k, height in enumerate(heights):
+    for k in range(n):
+        height = (n - 1) / 2 - k
         for side, value in zip((a, -a), weight[k], strict=True):
             edge((0, side), (2, height), value, column, 0)
         edge((2, height), (3.6, 0), out_weight[k], 0.4, 1)
@@ -199,7 +179,7 @@ def diagram(network, title):
     node(0, a, "x")
     node(0, -a, "y")
     node(3.6, 0, "out", out_bias, 1)
-    top = max(heights[0], a) + 0.45
+    top = max((n - 1) / 2, a) + 0.45
     panel.set(xlim=(-0.3, 3.9), ylim=(-top - 0.15, top))
     handles = [
         Line2D([], [], color=POSITIVE, lw=3, label="positive"),
@@ -223,20 +203,18 @@ def learning(loss, accuracy, shown, first_right, stays_right_from, title):
     epochs = np.arange(1, n_epochs + 1)
     others = [s for s in range(n_networks) if s != shown]
     every = 1 + len(others) * n_epochs // 1_000_000  # so that drawing the others takes seconds
+    marks = ((first_right, ":", "first right"), (stays_right_from, "--", "right for good"))
     for panel, values in ((upper, loss), (lower, accuracy)):
         if others:
             panel.plot(epochs[::every], values[::every, others], color="0.7", lw=0.6, alpha=0.6)
             panel.plot([], [], color="0.7", lw=1, label=f"{len(others)} others")
         if shown < n_networks:
             panel.plot(epochs, values[:, shown], color="tab:blue", lw=1.6, label="network shown")
-        panel.grid(alpha=0.3)
-    for panel in (upper, lower):
-        for epoch, style, words in (
-            (first_right, ":", "first right: epoch"),
-            (stays_right_from, "--", "right for good: epoch"),
-        ):
+        for epoch, style, words in marks:
             if epoch is not None:
-                panel.axvline(epoch, color="black", ls=style, lw=1.2, label=f"{words} {epoch}")
+                words += f": epoch {epoch}"
+                panel.axvline(epoch, color="black", ls=style, lw=1.2, label=words)
+        panel.grid(alpha=0.3)
     upper.set(yscale="log" if (loss > 0).any() else "linear", ylabel="cross-entropy (nats)")
     upper.legend(fontsize=9)
     lower.set(ylabel="accuracy (%)", xlabel="epoch", ylim=(min(45, accuracy.min() - 3), 103))
@@ -253,11 +231,11 @@ def epochs_to_solve(first_right, stays_right_from, n_networks, title):
     lost = (since > first).sum()
     title += f"\n{len(first)} of {n_networks} solved it; {lost} of these lost it in between"
     figure = figure_of(7, 5.2, title)
-    panels = figure.subplots(2, 1, sharex=True, sharey=True)
+    upper, lower = figure.subplots(2, 1, sharex=True, sharey=True)
     bins = np.geomspace(max(1, first.min() * 0.9), since.max() * 1.1, 41)
     for panel, values, words in (
-        (panels[0], first, "first epoch with every point right"),
-        (panels[1], since, "every point right from this epoch on"),
+        (upper, first, "first epoch with every point right"),
+        (lower, since, "every point right from this epoch on"),
     ):
         panel.hist(values, bins, color="tab:blue", alpha=0.85)
         for level, style in ((10, ":"), (50, "-"), (90, "--")):

@@ -2,20 +2,20 @@
 
 import math
 
+import numpy as np
 import torch
 
 from xor.explain import activation_table, activations, conditions, idle_units, score
 from xor.history import MAX_CURVES
 from xor.model import PARAMETERS, units_needed
 
-QUANTILES = {"10%": 0.1, "50%": 0.5, "90%": 0.9}
+QUANTILES = {"10%": 10, "50%": 50, "90%": 90}
 
 
 def choose(record, loss):
     """The network to show: of those with curves the one right soonest for good, else any other
     that is right, else that with the smallest loss (S,)."""
-    never = torch.iinfo(torch.long).max
-    since = torch.where(record.solved, record.stays_right_from, never)
+    since = torch.where(record.solved, record.stays_right_from, torch.iinfo(torch.long).max)
     if bool(record.solved[:MAX_CURVES].any()):
         return int(since[:MAX_CURVES].argmin())
     if bool(record.solved.any()):
@@ -30,19 +30,21 @@ def summary(history, recipe=None, by_hand=False):
     loss, accuracy, wrong = score(model, inputs, targets)
     shown = choose(last, loss)
     size = math.isqrt(len(targets))
-    content = {"task": f"{size} x {size}", "size": size, "hidden": model.n_hidden}
-    content |= {"activation": model.act, "set_by_hand": by_hand}
     how = "trained" if model.n_networks == 1 else f"{model.n_networks} trained"
     if by_hand:
         how = "weights set by hand" + " and trained on" * (last.epoch > 0)
-    content["title"] = f"{size} x {size} points, {model.n_hidden} {model.act} units, {how}"
-    if model.n_networks > 1:
-        content |= _counts(last, loss, wrong)
     network = model.network(shown)
     hidden, output = conditions(network)
     epochs = [int(e[shown]) for e in (last.first_right, last.stays_right_from)]
     first, since = (epoch if epoch >= 0 and last.epoch else None for epoch in epochs)
-    return content | {
+    return {
+        "task": f"{size} x {size}",
+        "size": size,
+        "hidden": model.n_hidden,
+        "activation": model.act,
+        "set_by_hand": by_hand,
+        "title": f"{size} x {size} points, {model.n_hidden} {model.act} units, {how}",
+        **(_counts(last, loss, wrong) if model.n_networks > 1 else {}),
         "shown": shown,
         "seed": history.seeds[shown],
         "epochs": last.epoch,
@@ -73,25 +75,21 @@ def _counts(record, loss, wrong):
         content["epochs_stays_right"] = quantiles(since[solved])
         content["lost_in_between"] = int((solved & (since > first)).sum())
         content["lost_for_good"] = int((~solved & (first >= 0)).sum())
-    content["stuck"] = [
-        {
-            "networks": int((n_wrong == k).sum()),
-            "points_wrong": k,
-            "mean_loss": loss[n_wrong == k].mean().item(),
-        }
-        for k in n_wrong[~solved].unique().tolist()
-    ]
+    content["stuck"] = []
+    for k in n_wrong[~solved].unique().tolist():
+        alike = loss[n_wrong == k]
+        group = {"networks": len(alike), "points_wrong": k, "mean_loss": alike.mean().item()}
+        content["stuck"].append(group)
     return content
 
 
 def quantiles(values):
     """For each level the smallest value that at least this share of the values (a tensor of whole
     numbers) does not exceed; None where there are no values."""
-    ordered = values.sort().values.tolist()
-    if not ordered:
+    if not len(values):
         return None
-    last = {name: math.ceil(level * len(ordered) - 1e-9) for name, level in QUANTILES.items()}
-    return {name: ordered[max(1, k) - 1] for name, k in last.items()}
+    found = np.percentile(values.numpy(), list(QUANTILES.values()), method="inverted_cdf")
+    return dict(zip(QUANTILES, map(int, found), strict=True))
 
 
 def wilson(successes, trials, z=1.959964):
@@ -119,11 +117,8 @@ def result_lines(summary):
 
 def _count_lines(summary):
     n, solved, (low, high) = (summary[k] for k in ("networks", "solved", "solved_interval_95"))
-    lines = [
-        "",
-        f"Solved: {solved} of {n} networks ({100 * solved / n:.1f} %, 95 % interval "
-        f"{100 * low:.1f} to {100 * high:.1f} %)",
-    ]
+    interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %"
+    lines = ["", f"Solved: {solved} of {n} networks ({100 * solved / n:.1f} %, {interval})"]
     if summary.get("restarted"):
         lines.append(f"Drawn anew: {summary['restarted']} networks, all their epochs counted")
     if summary.get("epochs_first_right"):
@@ -152,20 +147,18 @@ def _verdict(summary):
             return []  # not trained: Final Accuracy says it
         lost = "" if first == since else f" First right at epoch {first}, but lost in between."
         return [f"Solved: every point right from epoch {since} on.{lost}"]
-    points = _some([f"({x}, {y})" for x, y in summary["wrong_points"]])
     text = "Not solved" + f" after {summary['epochs']} epochs" * (summary["epochs"] > 0)
-    text += f": wrong at {points}"
+    text += f": wrong at {_some([f'({x}, {y})' for x, y in summary['wrong_points']])}"
     if summary["activation"] == "sig":
         text += f", loss {summary['loss']:.4f}"
     if first is not None:
         text += f" (all were right at epoch {first})"
     if idle := summary["idle_units"]:
         text += f"; all points on one side of {_some([f'h{k}' for k in idle])}"
+    advice = "Try --restarts 5, --seeds 100 or another --seed."
     needed = units_needed(summary["size"])
     if summary["hidden"] < needed:
         advice = f"{needed} hidden units are known to be enough; try --hid {needed}."
-    else:
-        advice = "Try --restarts 5, --seeds 100 or another --seed."
     return [f"{text}. {advice}"]
 
 

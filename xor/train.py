@@ -17,14 +17,15 @@ from typing import NamedTuple
 
 import torch
 
-from xor.model import losses, random_networks
+from xor.model import MLP, losses, random_networks
 from xor.optim import Adam
 from xor.recipes import Recipe
 from xor.tasks import XorError
 
 REPORT_EVERY = 100  # epochs; networks that have held stop here
-GROUP_SIZE = 1000  # networks trained as one computation: half as many take 1.4 times as long per
-# network, twice as many 0.8 times, and leave a second core idle more often
+# Networks trained as one computation: half as many take 1.4 times as long per network, twice as
+# many 0.8 times, and leave a second core idle more often.
+GROUP_SIZE = 1000
 LOSS_DIVERGED = 1e6  # a mean cross-entropy no useful network comes near
 
 
@@ -44,14 +45,9 @@ class Record(NamedTuple):
         return losses(self.logits, self.targets)
 
     @property
-    def right(self):
-        """(S, N) whether a point is on its side."""
-        return points_right(self.logits, self.targets)
-
-    @property
     def accuracy(self):
         """(S,) percent."""
-        return 100 * self.right.float().mean(1)
+        return 100 * points_right(self.logits, self.targets).float().mean(1)
 
     @property
     def solved(self):
@@ -113,14 +109,12 @@ def train(model, inputs, targets, recipe=None, seeds=None):
     """
     if model.act != "sig":
         raise XorError("step units have no gradient, so they cannot be trained; use sig")
-    recipe = recipe or Recipe()
     seeds = list(range(model.n_networks) if seeds is None else seeds)
-    everyone = torch.arange(model.n_networks, device=inputs.device)
-    size = math.isqrt(len(targets))
-    groups = [
-        _train_group(_Running(model, index, recipe, size), inputs, targets, recipe, seeds)
-        for index in everyone.split(GROUP_SIZE)
-    ]
+    groups = []
+    for start in range(0, model.n_networks, GROUP_SIZE):
+        some = slice(start, start + GROUP_SIZE)
+        group = MLP(*(weight.data[some] for weight in model.weights()))  # the same memory
+        groups.append(_train_group(group, inputs, targets, recipe or Recipe(), seeds[some]))
     records = [None] * len(groups)
     try:
         while any(new := [next(group, None) for group in groups]):
@@ -131,76 +125,52 @@ def train(model, inputs, targets, recipe=None, seeds=None):
             group.close()
 
 
-def _train_group(running, inputs, targets, recipe, seeds):
-    """The Records of one group of networks."""
-    record = untrained(running.networks, inputs, targets)
-    last = recipe.epochs * (recipe.restarts + 1)
+def _train_group(group, inputs, targets, recipe, seeds):
+    """The Records of one group of networks. Those still in training, R of them, are trained apart
+    from it and copied into it, at `places` (R,)."""
+    size, last = math.isqrt(len(targets)), recipe.epochs * (recipe.restarts + 1)
+    places = torch.arange(group.n_networks, device=inputs.device)
+    networks, decays = group.subset(places), (recipe.decay, recipe.decay, 0, 0)
+    optimizer, record = Adam(networks.weights(), decays), untrained(group, inputs, targets)
+
+    def store():
+        for weight, trained in zip(group.weights(), networks.weights(), strict=True):
+            weight.data[places] = trained.data
+
     try:
         for epoch in range(1, last + 1):
-            logits = running.networks.backpropagate(inputs, targets)  # (R, N)
-            record = record.then(epoch, record.logits.index_copy(0, running.places, logits))
+            logits = networks.backpropagate(inputs, targets)  # (R, N)
+            record = record.then(epoch, record.logits.index_copy(0, places, logits))
             draw, step = divmod(epoch, recipe.epochs)  # step 0: the last epoch of a draw
             reporting = step == 0 or epoch % REPORT_EVERY == 0
             if reporting:
-                running.store()
+                store()
                 _check(record, recipe)
             yield record
             going_on = ~record.solved
             if step:
                 cosine = 0.5 * (1 + math.cos(math.pi * (step - 1) / recipe.epochs))
-                running.step(recipe.learning_rate * cosine)
+                gradients = [weight.grad for weight in networks.weights()]
+                optimizer.step(gradients, recipe.learning_rate * cosine)
                 going_on |= epoch - record.stays_right_from < recipe.hold
-            if reporting:
-                running.keep(going_on)
-            if epoch == last or not len(running.index):
+            if reporting and not bool((mine := going_on[places]).all()):  # (R,)
+                places, networks = places[mine], networks.subset(mine)
+                optimizer.go_on(networks.weights(), mine)
+            if epoch == last or not len(places):
                 return
             if step == 0:
-                running.draw_anew([redraw_seed(seeds[s], draw) for s in running.index.tolist()])
-                record = record.redrawn(running.places)
+                new = [redraw_seed(seeds[place], draw) for place in places.tolist()]
+                networks = random_networks(new, group.n_hidden, size, recipe.init)
+                networks = networks.to(group.out_bias)
+                optimizer = Adam(networks.weights(), decays)
+                record = record.redrawn(places)
     finally:
-        running.store()
+        store()
 
 
 def redraw_seed(seed, redraw):
     """The seed of a network's redraw number 1, 2, ...: far from every seed a user gives."""
     return (seed * 1_000_003 + redraw * 500_000_003) % 2**32
-
-
-class _Running:
-    """The networks of a group that are still in training, R of them, and their optimizer.
-
-    index (R,): their numbers in `model`; places (R,): those in the group.
-    """
-
-    def __init__(self, model, index, recipe, size):
-        self.model, self.recipe, self.size = model, recipe, size
-        self.index, self.places = index, torch.arange(len(index), device=index.device)
-        self.start(model.subset(index))
-
-    def start(self, networks):
-        """Train these from now on, with a fresh optimizer."""
-        self.networks, decay = networks, self.recipe.decay
-        self.optimizer = Adam(networks.weights(), decays=(decay, decay, 0, 0))
-
-    def draw_anew(self, seeds):
-        new = random_networks(seeds, self.model.n_hidden, self.size, self.recipe.init)
-        self.start(new.to(self.model.out_bias))
-
-    def step(self, rate):
-        self.optimizer.step([weight.grad for weight in self.networks.weights()], rate)
-
-    def keep(self, chosen):
-        """Leave out the networks outside the mask `chosen` over the group."""
-        mine = chosen[self.places]  # (R,)
-        if not bool(mine.all()):
-            self.index, self.places = self.index[mine], self.places[mine]
-            self.networks = self.networks.subset(mine)
-            self.optimizer.go_on(self.networks.weights(), mine)
-
-    def store(self):
-        """Copy the networks into `model`."""
-        for weight, trained in zip(self.model.weights(), self.networks.weights(), strict=True):
-            weight.data[self.index] = trained.data
 
 
 def _check(record, recipe):
@@ -215,12 +185,12 @@ def _check(record, recipe):
 
 def check_memory(n_networks, n_hidden, size):
     """Raise XorError if training these networks would need more memory than the machine has."""
-    at_once, n_points = min(n_networks, GROUP_SIZE), size * size
-    numbers = 6 * n_networks * (4 * n_hidden + 1 + n_points)  # weights, moments, logits and copies
-    numbers += 8 * at_once * n_points * n_hidden  # activations and their gradients
-    need = 4 * numbers + 200 * n_points * n_hidden  # the table of one network
     if not hasattr(os, "sysconf"):
         return
+    n_points = size * size
+    numbers = 6 * n_networks * (4 * n_hidden + 1 + n_points)  # weights, moments, logits and copies
+    numbers += 8 * min(n_networks, GROUP_SIZE) * n_points * n_hidden  # activations, gradients
+    need = 4 * numbers + 200 * n_points * n_hidden  # the table of one network
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if need > there:
         raise XorError(
