@@ -99,19 +99,25 @@ def _first_mistake(text, predicted, good, length):
 
 
 @torch.no_grad()
-def failing_pairs(model, language):
-    """The pairs (n, m), both up to the training length, whose string of m is right from the start
-    state but not after the string of n: a list, for a network (S = 1)."""
-    every = torch.arange(1, language.length + 1)
-    pairs = torch.cartesian_prod(every, every)
-    stream = language.streams(pairs)
-    right = right_steps(model(stream.inputs).logits, stream, language)[0] | ~stream.valid
-    return [tuple(pair) for pair in pairs[~right.all(-1)].tolist()]
+def failing_pairs(model, language, longest):
+    """The pairs (m, n), both up to `longest`, of which the string of n is right from the start
+    state of a network (S = 1), but not after the string of m: a list."""
+    n = torch.arange(1, longest + 1)
+    pairs, single = torch.cartesian_prod(n, n), language.strings(n)
+
+    def wrong(stream):  # (B, T)
+        logits = model(stream.inputs.to(model.U.device)).logits.cpu()
+        return ~right_steps(logits, stream, language)[0] & stream.valid
+
+    after = wrong(language.streams(pairs))
+    second = torch.arange(after.shape[1]) >= single.valid.sum(-1)[pairs[:, :1] - 1]
+    failing = (after & second).any(-1) & ~wrong(single).any(-1)[pairs[:, 1] - 1]
+    return [tuple(pair) for pair in pairs[failing].tolist()]
 
 
 def _in_streams(model, language, share):
     """The failure of a network that is right on every single string."""
-    pairs = failing_pairs(model, language)
+    pairs = failing_pairs(model, language, language.length)
     if pairs:
         named = ", ".join(f"({n},{m})" for n, m in pairs[:MAX_LISTED])
         left = len(pairs) - MAX_LISTED

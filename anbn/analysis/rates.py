@@ -32,33 +32,24 @@ class Rates:
     attractor_distance: float | None  # from the state after the most A in training
     repeller: FixedPoint | None  # the repelling fixed point of F_B that the states come nearest to
     repeller_distance: float | None  # from the nearest of them
+    contraction: float | None  # |lambda| per A, at the attractor
+    expansion: float | None  # |mu| per B, at the repelling point
     measured_contraction: float | None  # of the distance between neighbouring counts, per A
     measured_expansion: float | None  # per B
 
     @property
-    def contraction(self):
-        """|lambda| per A, at the attractor."""
-        return None if self.attractor is None else abs(self.attractor.leading) ** (1 / self.period)
-
-    @property
-    def expansion(self):
-        """|mu| per B, at the repelling point."""
-        return None if self.repeller is None else abs(self.repeller.leading)
-
-    @property
     def product(self):
         """|lambda mu^m|: 1 keeps the counts of all n apart alike."""
-        return self._product(self.contraction, self.expansion)
+        if self.contraction is None or self.expansion is None:
+            return None
+        return self.contraction * self.expansion**self.multiple
 
     @property
     def measured_product(self):
         """The same of the measured factors."""
-        return self._product(self.measured_contraction, self.measured_expansion)
-
-    def _product(self, contraction, expansion):
-        if contraction is None or expansion is None:
+        if self.measured_contraction is None:
             return None
-        return contraction * expansion**self.multiple
+        return self.measured_contraction * self.measured_expansion**self.multiple
 
 
 def counting_rates(model, language):
@@ -75,19 +66,21 @@ def counting_rates(model, language):
     path = [read_b(end)]  # of a string with very many A
     for _ in range(200):
         path.append(read_b(path[-1]))
-    points = fixed_points(read_b, torch.cat([near, torch.stack(path)]))
-    repellers = [point for point in points if abs(point.leading) > 1]
-    distances = [float((near - point.position).norm(dim=-1).min()) for point in repellers]
-    repeller_distance, repeller = min(
-        zip(distances, repellers, strict=True), key=lambda pair: pair[0], default=(None, None)
-    )
+    repellers = [
+        (float((near - point.position).norm(dim=-1).min()), point)
+        for point in fixed_points(read_b, torch.cat([near, torch.stack(path)]))
+        if abs(point.leading) > 1
+    ]
+    distance, repeller = min(repellers, key=lambda pair: pair[0], default=(None, None))
     return Rates(
         times,
         attractor,
         period,
         None if attractor is None else float((last_a - attractor.position).norm()),
         repeller,
-        repeller_distance,
+        distance,
+        None if attractor is None else abs(attractor.leading) ** (1 / period),
+        None if repeller is None else abs(repeller.leading),
         *_measured(hidden, times),
     )
 
@@ -99,14 +92,13 @@ def _attractor(map, start):
     for _ in range(25):
         for _ in range(200):
             end = map(end)
-        path = [end]
+        again, distances = end, []
         for _ in range(MAX_PERIOD):
-            path.append(map(path[-1]))
-        if min(float((again - end).abs().max()) for again in path[1:]) > 1e-9:
+            again = map(again)
+            distances.append(float((again - end).abs().max()))
+        if min(distances) > 1e-9:
             continue
-        for period in range(
-            1, MAX_PERIOD + 1
-        ):  # where a point is near, it is not on a longer cycle
+        for period in range(1, MAX_PERIOD + 1):  # a point that is near is not on a longer cycle
             for point in solve(_times(map, period), end[None].clone()):
                 if (point.position - end).abs().max() < 1e-6:
                     return point, period, end
@@ -153,33 +145,32 @@ def rates_by_success(networks, evaluation):
     {...}}, each with quantiles of the first failing n, of the product of the eigenvalues
     |lambda mu^m| where a network has both fixed points (`with_both`), and of the same product
     measured on its states."""
-    every = [
-        counting_rates(networks.model.select(s), networks.language)
-        for s in range(networks.model.n_networks)
-    ]
-    firsts, solved_or_not = evaluation.first_failing_n.tolist(), evaluation.solved.tolist()
-    rows = list(zip(every, firsts, solved_or_not, strict=True))
-    return {
-        name: _group([(rates, n) for rates, n, s in rows if s == solved])
-        for name, solved in (("solved", True), ("not_solved", False))
-    }
-
-
-def _group(rows):
-    products = [rates.product for rates, _ in rows if rates.product is not None]
-    measured = [rates.measured_product for rates, _ in rows if rates.measured_product is not None]
-    return {
-        "networks": len(rows),
-        "first_failing_n": _levels([n for _, n in rows]),
-        "with_both": len(products),
-        "eigenvalue_product": _levels(products),
-        "measured_product": _levels(measured),
-    }
+    groups = {"solved": [], "not_solved": []}
+    for s, solved in enumerate(evaluation.solved.tolist()):
+        rates = counting_rates(networks.model.select(s), networks.language)
+        row = int(evaluation.first_failing_n[s]), rates.product, rates.measured_product
+        groups["solved" if solved else "not_solved"].append(row)
+    content = {}
+    for name, rows in groups.items():
+        failing, products, measured = (
+            [row[k] for row in rows if row[k] is not None] for k in range(3)
+        )
+        content[name] = {
+            "networks": len(rows),
+            "first_failing_n": _levels(failing),
+            "with_both": len(products),
+            "eigenvalue_product": _levels(products),
+            "measured_product": _levels(measured),
+        }
+    return content
 
 
 def _levels(values):
-    found = quantiles(torch.tensor(values), LEVELS) if values else []
-    return {f"{q:.0%}": value for q, value in zip(LEVELS, found, strict=True)} if found else None
+    """Quantiles by name; None of no values."""
+    if not values:
+        return None
+    found = quantiles(torch.tensor(values), LEVELS)
+    return {f"{level:.0%}": value for level, value in zip(LEVELS, found, strict=True)}
 
 
 def rates_lines(content, multiple):
