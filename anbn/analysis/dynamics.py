@@ -93,49 +93,43 @@ def srn_maps(model, symbols):
     return [named(k, name) for k, name in enumerate(symbols)]
 
 
-def fixed_points(map, visited=None, bound=1.0):
-    """The isolated fixed points with coordinates within +-bound, in the order of coordinates: in up
-    to four dimensions all of them, in more those that are found.
+def fixed_points(map, visited=None):
+    """The isolated fixed points in [-1, 1]^H, in the order of coordinates: in up to four
+    dimensions all of them, in more those that are found. A list of FixedPoint.
 
     Newton's method from a grid (more than four dimensions: MAX_STARTS random points), from where
-    the map leads from there, and from up to MAX_STARTS of the `visited` states (N, H). Returns a
-    list of FixedPoint, each with residual below 1e-10.
+    the map leads from there, and from up to MAX_STARTS of the `visited` states (N, H).
     """
-    starts = _grid(map.n_hidden) * bound
-    followed = starts
+    size = map.n_hidden
+    if size <= 4:
+        axis = torch.linspace(-1, 1, (201, 41, 15, 7)[size - 1], dtype=torch.float64)
+        grid = torch.cartesian_prod(*[axis] * size).reshape(-1, size)
+    else:
+        generator = torch.Generator().manual_seed(0)
+        grid = 2 * torch.rand(MAX_STARTS, size, generator=generator, dtype=torch.float64) - 1
+    followed = grid
     for _ in range(300):
         followed = map(followed)
-    starts = [starts, followed]
+    starts = [grid, followed]
     if visited is not None:
         starts.append(visited[:: -(-len(visited) // MAX_STARTS)].cpu().double())
-    return solve(map, torch.cat(starts).round(decimals=6).unique(dim=0), bound)
-
-
-def solve(map, starts, bound=1.0):
-    """The fixed points within +-bound that Newton's method finds from `starts` (N, H)."""
-    points = _newton(map, starts)
+    points = _newton(map, torch.cat(starts).round(decimals=6).unique(dim=0))
     residual = (map(points) - points).abs().amax(-1)
-    keep = (residual < RESIDUAL) & (points.abs().amax(-1) <= bound)
-    points, residual = points[keep], residual[keep]
-    found = []
+    keep = (residual < RESIDUAL) & (points.abs().amax(-1) <= 1)
+    points, residual, found = points[keep], residual[keep], []
     while len(points):
         best = residual.argmin()
-        values = torch.linalg.eigvals(map.jacobian(points[best]))
-        order = values.abs().argsort(descending=True)
-        found.append(FixedPoint(points[best], values[order], float(residual[best])))
+        slope = map.jacobian(points[best])
+        found.append(FixedPoint(points[best], eigenvalues(slope), float(residual[best])))
         other = (points - points[best]).abs().amax(-1) > SAME_POINT
         points, residual = points[other], residual[other]
     return sorted(found, key=lambda point: point.position.tolist())
 
 
-def _grid(n_hidden):
-    """(N, H) starting points in [-1, 1]^H; drawn with a fixed seed where a grid is too large."""
-    per_axis = {1: 201, 2: 41, 3: 15, 4: 7}.get(n_hidden)
-    if per_axis is None:
-        generator = torch.Generator().manual_seed(0)
-        return torch.rand(MAX_STARTS, n_hidden, generator=generator, dtype=torch.float64) * 2 - 1
-    axis = torch.linspace(-1, 1, per_axis, dtype=torch.float64)
-    return torch.cartesian_prod(*[axis] * n_hidden).reshape(-1, n_hidden)
+def eigenvalues(matrix):
+    """(H, H) -> (H,) complex, the largest magnitude first."""
+    values = torch.linalg.eigvals(matrix)
+    return values[values.abs().argsort(descending=True)]
 
 
 def _newton(map, x):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.analysis.dynamics import FixedPoint, Map, fixed_points, solve, srn_maps, visited_states
+from anbn.analysis.dynamics import FixedPoint, eigenvalues, fixed_points, srn_maps, visited_states
 from anbn.evaluate import quantiles
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -86,41 +86,21 @@ def counting_rates(model, language):
 
 
 def _attractor(map, start):
-    """Where a map leads from `start` (H,): the FixedPoint of the map applied `period` times, the
+    """Where a map leads from `start` (H,): a FixedPoint of the map applied `period` times, the
     period, and the point reached. None and 1 if no cycle of at most MAX_PERIOD is reached."""
     end = start
     for _ in range(25):
         for _ in range(200):
             end = map(end)
-        again, distances = end, []
-        for _ in range(MAX_PERIOD):
-            again = map(again)
-            distances.append(float((again - end).abs().max()))
-        if min(distances) > 1e-9:
-            continue
-        for period in range(1, MAX_PERIOD + 1):  # a point that is near is not on a longer cycle
-            for point in solve(_times(map, period), end[None].clone()):
-                if (point.position - end).abs().max() < 1e-6:
-                    return point, period, end
+        path, slopes = [end], [torch.eye(map.n_hidden, dtype=end.dtype)]
+        for _ in range(MAX_PERIOD):  # the derivative of several steps by the chain rule
+            slopes.append(map.jacobian(path[-1]) @ slopes[-1])
+            path.append(map(path[-1]))
+        distances = [float((again - end).abs().max()) for again in path]
+        if min(distances[1:]) < 1e-9:  # one step may be off by more where the approach is slow
+            period = next(p for p in range(1, MAX_PERIOD + 1) if distances[p] < 1e-6)
+            return FixedPoint(end, eigenvalues(slopes[period]), distances[period]), period, end
     return None, 1, end
-
-
-def _times(map, period):
-    """The map applied `period` times, with its derivative by the chain rule."""
-
-    def step(hidden):
-        for _ in range(period):
-            hidden = map(hidden)
-        return hidden
-
-    def jacobian(hidden):
-        product = map.jacobian(hidden)
-        for _ in range(period - 1):
-            hidden = map(hidden)
-            product = map.jacobian(hidden) @ product
-        return product
-
-    return Map(map.name * period, map.n_hidden, step, jacobian)
 
 
 def _measured(hidden, multiple):

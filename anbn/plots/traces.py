@@ -1,14 +1,14 @@
 """Pictures of one network's trace: its path through hidden space for each pair of units and for
 three of them, and its units, gates and predictions over time. Every function returns a Figure."""
 
-from itertools import combinations
+import itertools
 
 import numpy as np
 import torch
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from anbn.plots.style import COUNTS, FONT, Figure, along, colour, draw_regions, drawn
+from anbn.plots.style import ARROW, COUNTS, FONT, Figure, along, colour, defaults, draw_regions
 
 LETTER_MARKERS = "o^sDvPX*<>ph"
 LINE_STYLES = ("-", "--", "-.", ":")
@@ -17,7 +17,7 @@ MAX_LINES = 8  # units drawn over time; of more, those that move most
 MAX_STEPS = 50  # of one sequence drawn over time
 
 
-@drawn
+@defaults()
 def hidden_pairs(trace, title, read_out=None):
     """Hidden trajectories for each pair of units, coloured by the state of the language, with an
     arrow per step and the start state marked.
@@ -26,13 +26,13 @@ def hidden_pairs(trace, title, read_out=None):
     predicts each symbol are outlined and named.
     """
     units = most_moving(trace.hidden[trace.stream.valid], MAX_UNITS)
-    pairs = list(combinations(units, 2)) or [(0, 0)]
-    across = min(len(pairs), 3)
-    down = -(-len(pairs) // across)
+    pairs = list(itertools.combinations(units, 2)) or [(0, 0)]
     if len(units) < trace.n_hidden:
         title += f"\nthe {MAX_UNITS} of {trace.n_hidden} hidden units that move most"
-    figure = Figure(title, *((7.6, 5.6) if len(pairs) == 1 else (8.6, 2.7 * down + 1.2)))
-    axes = figure.subplots(down, across, squeeze=False).ravel()
+    across = min(len(pairs), 3)
+    size = (7.6, 5.6) if len(pairs) == 1 else (8.6, 2.7 * -(-len(pairs) // across) + 1.2)
+    figure = Figure(title, *size)
+    axes = figure.grid_of(len(pairs), across)
     for ax, (x, y) in zip(axes, pairs, strict=True):
         if x == y:  # one unit: its value against the one before
             paths = [np.stack([path[:-1, 0], path[1:, 0]], -1) for path in _paths(trace)]
@@ -44,24 +44,27 @@ def hidden_pairs(trace, title, read_out=None):
             _draw_arrows(ax, path, faint=len(pairs) > 1)
         _draw_states(ax, trace, points)
         ax.scatter(*paths[0][0], marker="*", s=150, color="white", edgecolor="black", zorder=5)
-        _leave_margin(ax, np.concatenate([points, paths[0][:1]]))
-        if trace.n_hidden == 2 and read_out is not None:
-            V, bias = (part.cpu().numpy() for part in read_out)
-            steps = np.concatenate([np.stack([path[:-1], path[1:]], 1) for path in paths])
-            names = [f"next: {symbol}" for symbol in trace.language.symbols]
-
-            def best(points, V=V, bias=bias):
-                return (points @ V + bias).argmax(-1)
-
-            draw_regions(ax, best, names, along(steps), fontsize=FONT + 1)
+        shown = np.concatenate([points, paths[0][:1]])
+        low, high = shown.min(0), shown.max(0)
+        margin = 0.08 * np.maximum(high - low, 0.2)
+        ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
+        ax.set(ylim=(low[1] - margin[1], high[1] + margin[1]))
         ax.set_xlabel(f"hidden unit {x + 1}" + (", a step before" if x == y else ""))
         ax.set_ylabel(f"hidden unit {y + 1}")
         ax.locator_params(nbins=5)
+    if trace.n_hidden == 2 and read_out is not None:
+        V, bias = (part.cpu().numpy() for part in read_out)
+        steps = np.concatenate([np.stack([path[:-1], path[1:]], 1) for path in paths])
+
+        def most_probable(points):
+            return (points @ V + bias).argmax(-1)
+
+        draw_regions(axes[0], most_probable, trace.language.symbols, along(steps), FONT + 1)
     _key(figure, axes, trace)
     return figure
 
 
-@drawn
+@defaults()
 def hidden_3d(trace, title):
     """The trajectories of a network with three hidden units, in space."""
     figure = Figure(title, 7.6, 5.8)
@@ -99,10 +102,8 @@ def _looks(language):
     language's state or else the symbol read. A colour of None means the state's number, on a
     colour scale."""
     if not language.state_names:
-        markers = (LETTER_MARKERS[k % len(LETTER_MARKERS)] for k in range(language.n_symbols))
-        return [
-            (f"{s} read", None, m) for s, m in zip(language.symbols, markers, strict=True)
-        ], False
+        markers = itertools.cycle(LETTER_MARKERS)
+        return [(f"{s} read", None, next(markers)) for s in language.symbols], False
     # the copies of a node for the outer letters T and P share a colour and differ in the marker
     kinds, numbers = [], {"start": 0, "end": 0}  # neither is ever drawn
     for name in language.state_names:
@@ -118,8 +119,8 @@ def _draw_arrows(ax, path, faint):
     marks of the states do not hide it."""
     ax.plot(*path.T, color="0.75", lw=0.5 if faint else 0.8, zorder=2)
     half = 0.55 * np.diff(path, axis=0)
-    style = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "inches", "minlength": 4}
-    style |= {"width": 0.008 if faint else 0.012, "headwidth": 6, "headlength": 7}
+    head = {"headwidth": 6, "headlength": 7, "minlength": 4}
+    style = {**ARROW, **head, "units": "inches", "width": 0.008 if faint else 0.012}
     ax.quiver(*path[:-1].T, *half.T, color="0.6", zorder=3, **style)
 
 
@@ -141,14 +142,6 @@ def _draw_states(ax, trace, points, **style):
             ax.counts = drawn_marks if shade is None else None
 
 
-def _leave_margin(ax, points):
-    """Limits that show every point and little more of the plane than that."""
-    low, high = points.min(0), points.max(0)
-    margin = 0.08 * np.maximum(high - low, 0.2)
-    ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
-    ax.set(ylim=(low[1] - margin[1], high[1] + margin[1]))
-
-
 def _key(figure, axes, trace):
     """The legend of the states, and the scale of the counts."""
     kinds, by_state = _looks(trace.language)
@@ -157,16 +150,13 @@ def _key(figure, axes, trace):
     style = {"linestyle": "", "markersize": 7, "markeredgecolor": "black", "markeredgewidth": 0.5}
     star = {**style, "markersize": 12, "marker": "*", "color": "white", "label": "start state"}
     handles = [Line2D([], [], **star)]
-    names = {name: (shade, marker) for name, shade, marker in (kinds[k] for k in reversed(seen))}
-    for name, (shade, marker) in reversed(names.items()):
-        handles.append(Line2D([], [], marker=marker, color=shade or "0.85", label=name, **style))
+    looks = {}
+    for name, shade, marker in (kinds[k] for k in seen):
+        looks.setdefault(name, {"label": name, "color": shade or "0.85", "marker": marker})
     if trace.language.embed:
-        handles.append(
-            Line2D([], [], marker="o", color="white", label="outer T (or none)", **style)
-        )
-        handles.append(Line2D([], [], marker="^", color="white", label="outer P", **style))
-    columns = min(len(handles), 5)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=FONT)
+        looks["T"] = {"label": "outer T (or none)", "color": "white", "marker": "o"}
+        looks["P"] = {"label": "outer P", "color": "white", "marker": "^"}
+    figure.legend_below(handles + [Line2D([], [], **look, **style) for look in looks.values()])
     if axes[0].counts is not None:
         space = 0.12 if axes[0].name == "3d" else 0.02
         bar = figure.colorbar(axes[0].counts, ax=list(axes), shrink=0.9, pad=space)
@@ -175,7 +165,7 @@ def _key(figure, axes, trace):
         bar.update_ticks()
 
 
-@drawn
+@defaults()
 def over_time(trace, title, b=0):
     """Hidden units, cells, gates and the predicted distribution of sequence b, symbol by symbol.
     A tick is the symbol read; the distribution is of the one after it, a ring marks what came."""

@@ -3,12 +3,12 @@
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
-from anbn.plots.style import COLOURS, FONT, Figure, drawn
+from anbn.plots.style import COLOURS, FONT, Figure, defaults
 
 SOLVED, UNSOLVED = COLOURS[:2]
 
 
-@drawn
+@defaults()
 def learning(sequences, loss, solved, true_loss, title):
     """The coursework loss of every network during training. sequences (R,) reporting steps,
     loss (R, S), solved (S,) bool, true_loss: that of a predictor of the true probabilities, which
@@ -39,7 +39,7 @@ def learning(sequences, loss, solved, true_loss, title):
     return figure
 
 
-@drawn
+@defaults()
 def reach(first_failing_n, n_most, trained_to, title):
     """What fraction of the networks counts how far: first_failing_n (S,), trained on n up to
     trained_to, tried up to n_most."""
