@@ -145,11 +145,10 @@ def _newton(map, x):
         tried = here + fractions * step.squeeze(-1).nan_to_num(0, 0, 0)  # (8, N, H)
         size, which = (map(tried) - tried).norm(dim=-1).min(0)
         better = size < residual.norm(dim=-1)
-        chosen = tried.gather(0, which[None, :, None].expand(1, *here.shape))[0]
-        x[moving] = torch.where(better[:, None], chosen, here)
         moving = moving[better]
         if not len(moving):
             break
+        x[moving] = tried[which[better], better.nonzero()[:, 0]]
     return x
 
 

@@ -67,16 +67,13 @@ def _study(model, language, longest, n_streams):
     draws = language.draw((n_streams,), torch.Generator().manual_seed(1), length=longest)
     stream = language.streams(draws)
     texts = [stream.text(language.symbols, b) for b in range(n_streams)]
-    same = right = network_right = steps = 0
+    agree = []  # per step: machine and network, machine and language, network and language
     for text, labels in zip(texts, predict_labels(model, language, texts)[0], strict=True):
-        guesses = machine.predictions(text[:-1])
-        for guess, label, legal in zip(guesses, labels, language.legal_next(text), strict=True):
-            same += guess == label
-            right += guess == legal
-            network_right += label == legal
-            steps += 1
-    text, step = first_difference(machine, language)
-    return Study(machine, same / steps, right / steps, network_right / steps, text, step)
+        guesses, legal = machine.predictions(text[:-1]), language.legal_next(text)
+        for guess, label, right in zip(guesses, labels, legal, strict=True):
+            agree.append((guess == label, guess == right, label == right))
+    shares = (sum(column) / len(agree) for column in zip(*agree, strict=True))
+    return Study(machine, *shares, *first_difference(machine, language))
 
 
 def first_difference(machine, language):
