@@ -88,7 +88,8 @@ def diagnose(model, language, first_failing_n, n_most):
     the model holds several networks.
     """
     one_network(model)
-    length, n = language.length, torch.arange(1, language.length + 1)
+    length = language.length
+    n = torch.arange(1, length + 1)
     stream = language.strings(n)  # (N, T)
     activity = model(stream.inputs.to(model.U.device))
     values = _unit_values(activity)  # (N, T, H)
@@ -101,18 +102,22 @@ def diagnose(model, language, first_failing_n, n_most):
     after_a = values[-1, :length]  # (length, H)
     apart = (after_a[:, None] - after_a).norm(dim=-1).fill_diagonal_(torch.inf)
     pair = sorted(k + 1 for k in divmod(int(apart.argmin()), length))
-    longest, fails = min(length, MAX_PAIRS), first_failing_n <= n_most
+    closest = (*pair, float(apart.min())) if length > 1 else None
+    rates = counting_rates(model, language) if model.kind == "srn" else None
+    longest, failure = min(length, MAX_PAIRS), None
+    if first_failing_n <= n_most:
+        failure = _failure(model, language, first_failing_n, units, values)
     return Diagnosis(
-        "cell" if model.kind == "lstm" else "hidden unit",
-        language,
-        units,
-        turns,
-        letters_given(model, language, n)[0].tolist(),
-        (*pair, float(apart.min())) if length > 1 else None,
-        counting_rates(model, language) if model.kind == "srn" else None,
-        failing_pairs(model, language, longest),
-        longest**2,
-        _failure(model, language, first_failing_n, units, values) if fails else None,
+        unit_name="cell" if model.kind == "lstm" else "hidden unit",
+        language=language,
+        units=units,
+        turns=turns,
+        given=letters_given(model, language, n)[0].tolist(),
+        closest=closest,
+        rates=rates,
+        failing_pairs=failing_pairs(model, language, longest),
+        n_pairs=longest**2,
+        failure=failure,
     )
 
 
@@ -140,13 +145,13 @@ def _unit(values, stream, reading, language, k):
         return abs(follows[u]) >= ROUGHLY, 2 * moved[u] >= max(moved), abs(follows[u])
 
     unit = max(range(len(moved)), key=rank)
-    n, path = torch.arange(1.0, len(values) + 1), values[-1, reading[-1], unit]
-    since = (
-        language.symbols[earlier]
-        for earlier in range(1, k if len(n) > 2 else 1)
-        if abs(_correlation(n, _ends(values, language, earlier)[:, unit])) >= FOLLOWS
-    )
-    return CountingUnit(unit + 1, follows[unit], tuple(path.tolist()), next(since, None))
+    n, path = torch.arange(1.0, len(values) + 1), values[-1, reading[-1], unit].tolist()
+    since = None
+    for earlier in range(1, k if len(n) > 2 else 1):
+        ends = _ends(values, language, earlier)[:, unit]
+        if since is None and abs(_correlation(n, ends)) >= FOLLOWS:
+            since = language.symbols[earlier]
+    return CountingUnit(unit + 1, follows[unit], tuple(path), since)
 
 
 def _correlation(x, y):
@@ -176,13 +181,8 @@ def _turn(model, values, activity, reading, language, k, counting):
     hidden = activity.hidden[0, -1].cpu().double()[reading[-1]][[0, -1]]  # (2, H)
     parts = hidden * (V[:, following] - V[:, k])
     lead = parts.sum(-1) + bias[following] - bias[k]
-    return Turn(
-        language.symbols[following],
-        float(turned.double().mean()),
-        *first[2:],
-        tuple(lead.tolist()),
-        tuple((parts[1] - parts[0]).tolist()),
-    )
+    after, share, change = language.symbols[following], turned.double().mean(), parts[1] - parts[0]
+    return Turn(after, float(share), *first[2:], tuple(lead.tolist()), tuple(change.tolist()))
 
 
 def _failure(model, language, n, units, values):
@@ -199,19 +199,10 @@ def _failure(model, language, n, units, values):
     value = ends = None
     if units[letter] is not None:
         unit = units[letter].unit - 1
-        value = float(here[t, unit])
-        if n > 1:
-            last = _ends(values[: n - 1], language, k)[:, unit]
-            ends = float(last.min()), float(last.max())
+        value, last = float(here[t, unit]), _ends(values[: n - 1], language, k)[:, unit]
+        ends = (float(last.min()), float(last.max())) if n > 1 else None
     moved = here[:n].diff(dim=0).norm(dim=-1).tolist()
-    return Failure(
-        n,
-        letter,
-        total - int(stream.state[0, t]),
-        total,
-        language.symbols[int(activity.logits[0, 0, t].argmax())],
-        language.symbols[int(stream.targets[0, t])],
-        value,
-        ends,
-        (moved[0], moved[-1]) if n > 2 else (),
-    )
+    moved = (moved[0], moved[-1]) if n > 2 else ()
+    predicted = language.symbols[int(activity.logits[0, 0, t].argmax())]
+    expected, read = language.symbols[int(stream.targets[0, t])], total - int(stream.state[0, t])
+    return Failure(n, letter, read, total, predicted, expected, value, ends, moved)

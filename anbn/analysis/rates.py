@@ -108,16 +108,14 @@ def _measured(hidden, multiple):
     n = 1..N: hidden (N, T, H), row n - 1 the string a^n b^(mn). None and None for fewer than three
     n, or where a distance is below LOST."""
     longest = len(hidden)
-    gaps = hidden[-1, 1:longest].sub(hidden[-1, : longest - 1]).norm(dim=-1)  # (N-1,) after A
-    last = [
-        (hidden[n, n + multiple * n] - hidden[n - 1, n - 1 + multiple * n]).norm()
-        for n in range(1, longest)
-    ]
-    if longest < 3 or min(*gaps, *last) < LOST:
+    n = torch.arange(1, longest)
+    after_a = hidden[-1, :longest].diff(dim=0).norm(dim=-1)  # (N-1,)
+    after_b = (hidden[n, n + multiple * n] - hidden[n - 1, n - 1 + multiple * n]).norm(dim=-1)
+    if longest < 3 or min(after_a.min(), after_b.min()) < LOST:
         return None, None
-    grown = torch.stack(last).log().sum() - gaps.log().sum()
+    grown = float((after_b.log() - after_a.log()).sum())
     steps = multiple * longest * (longest - 1) / 2
-    return float((gaps[-1] / gaps[0]) ** (1 / (longest - 2))), math.exp(grown / steps)
+    return float((after_a[-1] / after_a[0]) ** (1 / (longest - 2))), math.exp(grown / steps)
 
 
 def rates_by_success(networks, evaluation):
@@ -160,16 +158,14 @@ def rates_lines(content, multiple):
         "",
         "Contraction under A times expansion under B, 10 %, 50 % and 90 % of the networks:",
     ]
-    for name, group in content.items():
-        if not group["networks"]:
-            continue
-        eigenvalues, measured = (
-            "none" if part is None else ", ".join(f"{value:.2f}" for value in part.values())
-            for part in (group["eigenvalue_product"], group["measured_product"])
-        )
-        lines.append(
-            f"    {name.replace('_', ' ')}, {group['networks']} networks: measured on the states "
-            f"{measured}; |lambda mu{power}| at the fixed points {eigenvalues} "
-            f"({group['with_both']} have both)"
-        )
-    return lines
+
+    def shown(levels):
+        return ", ".join(f"{value:.2f}" for value in levels.values()) if levels else "none"
+
+    return lines + [
+        f"    {name.replace('_', ' ')}, {group['networks']} networks: measured on the states "
+        f"{shown(group['measured_product'])}; |lambda mu{power}| at the fixed points "
+        f"{shown(group['eigenvalue_product'])} ({group['with_both']} have both)"
+        for name, group in content.items()
+        if group["networks"]
+    ]

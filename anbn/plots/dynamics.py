@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from anbn.analysis.dynamics import all_fixed_points, srn_maps, visited_states
 from anbn.models import ModelError
-from anbn.plots.style import ARROW, COLOURS, Figure, along, defaults, draw_regions, place_labels
+from anbn.plots.style import ARROW, Figure, along, colour, defaults, draw_regions, place_labels
 
 MAX_ROWS = 40  # strings drawn of a language whose strings are not numbered
 POINT_LOOKS = {  # kind of fixed point: marker, fill
@@ -39,15 +39,14 @@ class Plane:
         """(..., 2) -> (..., H), the point of the plane itself."""
         return points @ self.axes.T + self.origin
 
-    @property
-    def note(self):
-        """What must be said on the figure: empty where the plane is all there is."""
-        if len(self.origin) == 2:
-            return ""
-        return (
-            f"shown in the plane of the two leading principal directions of the visited states "
-            f"({self.share:.0%} of their variance)"
-        )
+    def figure(self, title, width, height):
+        """A Figure; under its title stands what the plane is, unless it is all there is."""
+        if len(self.origin) > 2:
+            title += (
+                f"\nshown in the plane of the two leading principal directions of the visited "
+                f"states ({self.share:.0%} of their variance)"
+            )
+        return Figure(title, width, height)
 
 
 def plane_of(hidden, points=()):
@@ -79,28 +78,32 @@ def phase_portraits(model, language, title, points=None):
         raise ModelError("a phase portrait needs a plane: the network has one hidden unit")
     maps = srn_maps(model, language.symbols)
     stream, activity = visited_states(model, language)
-    hidden = activity.hidden[0].detach().cpu().double()  # (B, T, H)
+    stream, hidden = stream.to("cpu"), activity.hidden[0].cpu().double()  # (B, T, H)
     start = model.start(1).hidden[0].detach().cpu().double()  # (1, H)
     before = torch.cat([start[None].expand(len(hidden), -1, -1), hidden[:, :-1]], 1)
-    valid, inputs = stream.valid.cpu(), stream.inputs.cpu()
-    shown = valid
+    shown = stream.valid
     if language.numbered:  # the string and the first symbol of the next one
         last = torch.tensor([len(language.word(n)) for n in range(1, len(hidden) + 1)])
-        shown = torch.arange(valid.shape[1]) <= last[:, None]
+        shown = torch.arange(hidden.shape[1]) <= last[:, None]
     points = all_fixed_points(model, language) if points is None else points
     positions = [point.position for some in points for point in some]
-    plane = plane_of(torch.cat([start, hidden[valid]]), positions)
+    plane = plane_of(torch.cat([start, hidden[stream.valid]]), positions)
     across = 2 if len(maps) in (2, 4) else 3
     height = (8.6 / across + 0.1) * -(-len(maps) // across) + 1.4
-    figure = Figure("\n".join(filter(None, [title, plane.note])), 8.6, height)
+    figure = plane.figure(title, 8.6, height)
     axes = figure.grid_of(len(maps), across)
-    rows = _several(language, len(hidden))
+    if language.numbered:  # several n
+        count = len(hidden)
+        chosen = sorted({1, max(1, count // 3), max(1, 2 * count // 3), count})
+        rows = [(colour(k), n - 1) for k, n in zip((0, 2, 4, 3), chosen, strict=False)]
+    else:
+        rows = [(colour(0), b) for b in range(min(len(hidden), MAX_ROWS))]
     steps = []
     for k, (ax, map) in enumerate(zip(axes, maps, strict=True)):
         _draw_field(ax, map, plane)
         ends = []  # of every step drawn, (2, 2) each
         for shade, b in rows:
-            here = shown[b] & (inputs[b] == k)
+            here = shown[b] & (stream.inputs[b] == k)
             ends.append(plane.flat(torch.stack([before[b][here], hidden[b][here]], 1)).numpy())
             if len(ends[-1]):
                 way = {**ARROW, "width": 0.006, "alpha": 0.9, "color": shade, "zorder": 3}
@@ -137,14 +140,6 @@ def phase_portraits(model, language, title, points=None):
         texts = [", ".join(number_text(v) for v in point.eigenvalues[:2]) for point in some]
         place_labels(ax, list(zip(texts, places, strict=True)), [*path, *taken])
     return figure
-
-
-def _several(language, n_rows):
-    """(colour, row) of the strings to draw: several n, or MAX_ROWS strings that have none."""
-    if not language.numbered:
-        return [(COLOURS[0], b) for b in range(min(n_rows, MAX_ROWS))]
-    chosen = sorted({1, max(1, n_rows // 3), max(1, 2 * n_rows // 3), n_rows})
-    return [(COLOURS[k], n - 1) for k, n in zip((0, 2, 4, 3), chosen, strict=False)]
 
 
 def _draw_field(ax, map, plane):

@@ -159,7 +159,7 @@ def draw_over_hidden(machine, language, title):
     plane = plane_of(torch.cat(visits))
     if machine.n_states > MAX_STATES:
         title += f"\nthe first {MAX_STATES} of {machine.n_states} states"
-    figure = Figure("\n".join(filter(None, [title, plane.note])), 8.2, 6.8)
+    figure = plane.figure(title, 8.2, 6.8)
     ax = figure.add_subplot()
     flat = [plane.flat(part).numpy() for part in visits[:MAX_STATES]]
     centres = {state: points.mean(0) for state, points in enumerate(flat) if len(points)}
