@@ -2,10 +2,8 @@
 
     F_A(h) = tanh(W[A] + h U + hid_bias)      one map per symbol, H dimensions
 
-An SRN that counts a^n b^n (Rodriguez, Wiles & Elman 1999) falls towards an attracting fixed point
-of F_A by a factor lambda per A, and leaves a saddle of F_B by a factor mu per B. It reaches the
-output's boundary after as many B as there were A if |lambda mu| = 1; for a^n b^2n, |lambda mu^2|.
-These rates are in anbn/analysis/rates.py. An LSTM counts in its cells: anbn/analysis/cells.py.
+How an SRN counts between the fixed points of such maps is in anbn/analysis/rates.py. An LSTM counts
+in its cells: anbn/analysis/cells.py.
 """
 
 from collections.abc import Callable
@@ -48,16 +46,14 @@ class FixedPoint:
         """stable: attracts from all directions; unstable: repels in all; saddle: some of each;
         neutral: an eigenvalue on the unit circle leaves it open."""
         size = self.eigenvalues.abs()
-        if bool(((size - 1).abs() < NEUTRAL).any()):
+        if ((size - 1).abs() < NEUTRAL).any():
             return "neutral"
-        expanding = int((size > 1).sum())
-        return {0: "stable", len(size): "unstable"}.get(expanding, "saddle")
+        return "stable" if size.max() < 1 else "unstable" if size.min() > 1 else "saddle"
 
     @property
     def leading(self):
-        """The eigenvalue of largest magnitude: a float if it is real, else a complex number."""
-        value = complex(self.eigenvalues[0])
-        return value if abs(value.imag) > 1e-9 else value.real
+        """The largest magnitude of an eigenvalue."""
+        return float(self.eigenvalues[0].abs())
 
 
 def one_network(model):

@@ -2,7 +2,8 @@
 
 After the theory of Rodriguez, Wiles & Elman (1999): reading A, the state falls towards an
 attractor of F_A by a factor lambda per A; reading B, it leaves a repelling point of F_B by a factor
-mu per B. With m letters B per A the counts of all n stay apart alike if |lambda mu^m| = 1.
+mu per B. It reaches the output's boundary after m letters B for each A if |lambda mu^m| = 1, and
+the counts of all n stay apart alike.
 
 A trained network need not count near its fixed points. The same factors are therefore measured
 as well, on the distance between neighbouring counts: from after n A to after n + 1 A, and from
@@ -69,7 +70,7 @@ def counting_rates(model, language):
     repellers = [
         (float((near - point.position).norm(dim=-1).min()), point)
         for point in fixed_points(read_b, torch.cat([near, torch.stack(path)]))
-        if abs(point.leading) > 1
+        if point.leading > 1
     ]
     distance, repeller = min(repellers, key=lambda pair: pair[0], default=(None, None))
     return Rates(
@@ -79,8 +80,8 @@ def counting_rates(model, language):
         None if attractor is None else float((last_a - attractor.position).norm()),
         repeller,
         distance,
-        None if attractor is None else abs(attractor.leading) ** (1 / period),
-        None if repeller is None else abs(repeller.leading),
+        None if attractor is None else attractor.leading ** (1 / period),
+        None if repeller is None else repeller.leading,
         *_measured(hidden, times),
     )
 

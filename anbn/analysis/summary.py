@@ -15,8 +15,7 @@ from anbn.analysis.diagnosis import diagnose
 from anbn.analysis.dynamics import all_fixed_points
 from anbn.analysis.explanation import machine, share
 from anbn.analysis.extract import studies
-from anbn.plots.cells import cell_bars
-from anbn.plots.counts import first_failure, learned_count
+from anbn.plots.counts import cell_bars, first_failure, learned_count
 from anbn.plots.dynamics import number_text, phase_portraits
 from anbn.plots.machine import draw_machine, draw_over_hidden
 from anbn.reach import learned_counts

@@ -1,5 +1,5 @@
-"""Pictures of how one network counts: the number of letters it gives for each n, and what happens
-at the first n that fails. Every function returns a Figure."""
+"""Pictures of how one network counts: what its cells count, the number of letters it gives for each
+n, and what happens at the first n that fails. Every function returns a Figure."""
 
 import numpy as np
 import torch
@@ -9,6 +9,39 @@ from anbn.plots.traces import LETTER_MARKERS, draw_lines, mark_what_came, most_m
 
 MAX_STEPS = 40  # of a string drawn, those before its end or the step that fails
 MAX_UNITS = 3
+MAX_CELLS = 8  # drawn; of more, those that change most
+
+
+@defaults()
+def cell_bars(changes, title):
+    """The change of each cell per step, stage by stage: mean (bar) and standard deviation (line).
+
+    changes: the list of cells.cell_changes.
+    """
+    rows = {}  # unit: its changes, a stage each
+    for change in changes:
+        rows.setdefault(change.unit, []).append(change)
+    names = [row.stage for row in changes if row.unit == 1]
+    most = {unit: max(abs(row.mean) for row in some) for unit, some in rows.items()}
+    units = sorted(sorted(most, key=most.get, reverse=True)[:MAX_CELLS])
+    if len(units) < len(most):
+        title += f"\nthe {MAX_CELLS} of {len(most)} cells that change most"
+    figure = Figure(title, min(9.5, max(7.5, 1.3 * len(names) + 1.2)), 1.5 * len(units) + 1.2)
+    axes = figure.subplots(len(units), 1, sharex=True, squeeze=False).ravel()
+    for ax, unit in zip(axes, units, strict=True):
+        style = {"color": colour(unit - 1), "alpha": 0.75, "capsize": 4, "ecolor": "black"}
+        ax.axhline(0, color="black", lw=0.8)
+        ax.margins(y=0.28)
+        for x, row in enumerate(rows[unit]):
+            ax.bar(x, row.mean, yerr=row.spread, width=0.6, **style)
+            up = row.mean >= 0
+            edge = row.mean + row.spread if up else row.mean - row.spread
+            at = {"textcoords": "offset points", "ha": "center", "va": "bottom" if up else "top"}
+            ax.annotate(row.word, (x, edge), xytext=(0, 3 if up else -3), fontsize=FONT, **at)
+        ax.set_ylabel(f"cell {unit}\nchange per step", fontsize=FONT)
+        ax.grid(axis="y", alpha=0.3)
+    axes[-1].set_xticks(range(len(names)), names, fontsize=FONT)
+    return figure
 
 
 @defaults()

@@ -80,7 +80,7 @@ def phase_portraits(model, language, title, points=None):
     stream, activity = visited_states(model, language)
     stream, hidden = stream.to("cpu"), activity.hidden[0].cpu().double()  # (B, T, H)
     start = model.start(1).hidden[0].detach().cpu().double()  # (1, H)
-    before = torch.cat([start[None].expand(len(hidden), -1, -1), hidden[:, :-1]], 1)
+    path = torch.cat([start.expand(len(hidden), 1, -1), hidden], 1)  # (B, T + 1, H)
     shown = stream.valid
     if language.numbered:  # the string and the first symbol of the next one
         last = torch.tensor([len(language.word(n)) for n in range(1, len(hidden) + 1)])
@@ -88,6 +88,7 @@ def phase_portraits(model, language, title, points=None):
     points = all_fixed_points(model, language) if points is None else points
     positions = [point.position for some in points for point in some]
     plane = plane_of(torch.cat([start, hidden[stream.valid]]), positions)
+    ends = plane.flat(torch.stack([path[:, :-1], path[:, 1:]], 2)).numpy()  # (B, T, 2, 2)
     across = 2 if len(maps) in (2, 4) else 3
     height = (8.6 / across + 0.1) * -(-len(maps) // across) + 1.4
     figure = plane.figure(title, 8.6, height)
@@ -101,15 +102,14 @@ def phase_portraits(model, language, title, points=None):
     steps = []
     for k, (ax, map) in enumerate(zip(axes, maps, strict=True)):
         _draw_field(ax, map, plane)
-        ends = []  # of every step drawn, (2, 2) each
+        reading = (shown & (stream.inputs == k)).numpy()  # (B, T)
+        steps.append(along(np.concatenate([ends[b, reading[b]] for _, b in rows])))
         for shade, b in rows:
-            here = shown[b] & (stream.inputs[b] == k)
-            ends.append(plane.flat(torch.stack([before[b][here], hidden[b][here]], 1)).numpy())
-            if len(ends[-1]):
-                way = {**ARROW, "width": 0.006, "alpha": 0.9, "color": shade, "zorder": 3}
-                ax.quiver(*ends[-1][:, 0].T, *np.diff(ends[-1], axis=1)[:, 0].T, **way)
-                ax.plot(*ends[-1][:, 1].T, ".", color=shade, ms=5, zorder=3)
-        steps.append(along(np.concatenate(ends)))
+            if reading[b].any():
+                before, after = ends[b, reading[b]].swapaxes(0, 1)  # (steps, 2) each
+                style = {**ARROW, "width": 0.006, "alpha": 0.9, "color": shade, "zorder": 3}
+                ax.quiver(*before.T, *(after - before).T, **style)
+                ax.plot(*after.T, ".", color=shade, ms=5, zorder=3)
         for point in points[k]:
             marker, fill = POINT_LOOKS[point.kind]
             look = {"mfc": fill, "mec": "black", "ms": 8, "mew": 1.2, "zorder": 5}
@@ -118,16 +118,7 @@ def phase_portraits(model, language, title, points=None):
         ax.set(xlim=plane.limits[0], ylim=plane.limits[1])
         ax.locator_params(nbins=5)
         ax.label_outer()
-    kinds = {point.kind for some in points for point in some}
-    handles = [
-        Line2D([], [], ls="", marker=marker, mfc=fill, mec="black", ms=8, label=f"{kind} point")
-        for kind, (marker, fill) in POINT_LOOKS.items()
-        if kind in kinds
-    ]
-    if language.numbered:
-        handles += [Line2D([], [], color=c, marker=".", label=f"n = {b + 1}") for c, b in rows]
-    handles.append(Line2D([], [], color="black", lw=1, label="output boundary"))
-    figure.legend_below(handles, 6)
+    _key(figure, {point.kind for some in points for point in some}, rows, language)
     figure.draw_without_rendering()  # the layout is final from here on
     V, bias = model.V[0].detach().cpu().double(), model.out_bias[0].detach().cpu().double()
 
@@ -160,3 +151,15 @@ def number_text(value):
     # adding 0 turns the -0.0 of a small negative number into 0.0
     real, imaginary = round(value.real, 2) + 0.0, round(value.imag, 2) + 0.0
     return f"{real:.2f}{imaginary:+.2f}i" if imaginary else f"{real:.2f}"
+
+
+def _key(figure, kinds, rows, language):
+    handles = [
+        Line2D([], [], ls="", marker=marker, mfc=fill, mec="black", ms=8, label=f"{kind} point")
+        for kind, (marker, fill) in POINT_LOOKS.items()
+        if kind in kinds
+    ]
+    if language.numbered:
+        handles += [Line2D([], [], color=c, marker=".", label=f"n = {b + 1}") for c, b in rows]
+    handles.append(Line2D([], [], color="black", lw=1, label="output boundary"))
+    figure.legend_below(handles, 6)
