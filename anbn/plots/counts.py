@@ -27,7 +27,7 @@ def cell_bars(changes, title):
     if len(units) < len(most):
         title += f"\nthe {MAX_CELLS} of {len(most)} cells that change most"
     figure = Figure(title, min(9.5, max(7.5, 1.3 * len(names) + 1.2)), 1.5 * len(units) + 1.2)
-    axes = figure.subplots(len(units), 1, sharex=True, squeeze=False).ravel()
+    axes = figure.subplots(len(units), 1, sharex=True, squeeze=False)[:, 0]
     for ax, unit in zip(axes, units, strict=True):
         style = {"color": colour(unit - 1), "alpha": 0.75, "capsize": 4, "ecolor": "black"}
         ax.axhline(0, color="black", lw=0.8)

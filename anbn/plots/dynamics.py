@@ -120,10 +120,10 @@ def phase_portraits(model, language, title, points=None):
         ax.label_outer()
     _key(figure, {point.kind for some in points for point in some}, rows, language)
     figure.draw_without_rendering()  # the layout is final from here on
-    V, bias = model.V[0].detach().cpu().double(), model.out_bias[0].detach().cpu().double()
+    exact = model.select(0).cpu().double()
 
     def most_probable(flat):
-        return (plane.lift(torch.from_numpy(flat)) @ V + bias).argmax(-1).numpy()
+        return exact.read_out(plane.lift(torch.from_numpy(flat))[None])[0].argmax(-1).numpy()
 
     for ax, some, path in zip(axes, points, steps, strict=True):
         places = [plane.flat(point.position).tolist() for point in some]

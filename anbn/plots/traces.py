@@ -18,13 +18,10 @@ MAX_STEPS = 50  # of one sequence drawn over time
 
 
 @defaults()
-def hidden_pairs(trace, title, read_out=None):
+def hidden_pairs(trace, title, model):
     """Hidden trajectories for each pair of units, coloured by the state of the language, with an
-    arrow per step and the start state marked.
-
-    read_out: (V (H, K), out_bias (K,)) of the network; with two hidden units the regions where it
-    predicts each symbol are outlined and named.
-    """
+    arrow per step and the start state marked; with two hidden units the regions where the network
+    (S = 1) predicts each symbol are outlined and named."""
     units = most_moving(trace.hidden[trace.stream.valid], MAX_UNITS)
     pairs = list(itertools.combinations(units, 2)) or [(0, 0)]
     if len(units) < trace.n_hidden:
@@ -52,12 +49,12 @@ def hidden_pairs(trace, title, read_out=None):
         ax.set_xlabel(f"hidden unit {x + 1}" + (", a step before" if x == y else ""))
         ax.set_ylabel(f"hidden unit {y + 1}")
         ax.locator_params(nbins=5)
-    if trace.n_hidden == 2 and read_out is not None:
-        V, bias = (part.cpu().numpy() for part in read_out)
+    if trace.n_hidden == 2:
+        exact = model.select(0).cpu().double()
         steps = np.concatenate([np.stack([path[:-1], path[1:]], 1) for path in paths])
 
         def most_probable(points):
-            return (points @ V + bias).argmax(-1)
+            return exact.read_out(torch.from_numpy(points)[None])[0].argmax(-1).numpy()
 
         draw_regions(axes[0], most_probable, trace.language.symbols, along(steps), FONT + 1)
     _key(figure, axes, trace, counts)
@@ -213,9 +210,8 @@ def mark_what_came(ax, probability, came):
 
 def figures(trace, title, model):
     """{file name: Figure} of a trace of `model`, which holds that network alone."""
-    read_out = (model.V[0].detach().cpu(), model.out_bias[0].detach().cpu())
     longest = max(range(len(trace.hidden)), key=trace.n_steps)
-    made = {"hidden_pairs.png": hidden_pairs(trace, title, read_out)}
+    made = {"hidden_pairs.png": hidden_pairs(trace, title, model)}
     if model.n_hidden == 3:
         made["hidden_3d.png"] = hidden_3d(trace, title)
     return made | {"over_time.png": over_time(trace, title, longest)}
