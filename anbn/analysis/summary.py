@@ -80,7 +80,7 @@ def gate_lines(rows, n_units):
     for row in rows:
         cell = f"{row['mean']:.2f} +- {row['spread']:.2f} {row['state']}"
         table.setdefault((row["stage"], row["gate"].replace("_", " ")), []).append(cell)
-    width = max(len(stage) for stage, _ in table)
+    width = max(len(row["stage"]) for row in rows)
     for (stage, gate), cells in table.items():
         shown = "".join(f"  {cell:24}" for cell in cells)
         lines.append(f"{stage:{width}}  {gate:11}{shown}".rstrip())
