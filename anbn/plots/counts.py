@@ -30,7 +30,6 @@ def cell_bars(changes, title):
     axes = figure.subplots(len(units), 1, sharex=True, squeeze=False)[:, 0]
     for ax, unit in zip(axes, units, strict=True):
         style = {"color": colour(unit - 1), "alpha": 0.75, "capsize": 4, "ecolor": "black"}
-        ax.axhline(0, color="black", lw=0.8)
         ax.margins(y=0.28)
         for x, row in enumerate(rows[unit]):
             ax.bar(x, row.mean, yerr=row.spread, width=0.6, **style)
@@ -38,6 +37,7 @@ def cell_bars(changes, title):
             edge = row.mean + row.spread if up else row.mean - row.spread
             at = {"textcoords": "offset points", "ha": "center", "va": "bottom" if up else "top"}
             ax.annotate(row.word, (x, edge), xytext=(0, 3 if up else -3), fontsize=FONT, **at)
+        ax.axhline(0, color="black", lw=0.8)
         ax.set_ylabel(f"cell {unit}\nchange per step", fontsize=FONT)
         ax.grid(axis="y", alpha=0.3)
     axes[-1].set_xticks(range(len(names)), names, fontsize=FONT)
