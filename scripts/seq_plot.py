@@ -26,36 +26,27 @@ from common import say
 from common.network_options import add_network_options, given, held_out
 from common.options import BadInput, Parser, add_flag, number, run
 
-KEYS = {  # options and their entries in a run's summary.json
-    "lang": "language",
-    "embed": "embedded",
-    "length": "length",
-    "model": "model",
-    "hid": "hidden",
-}
+# options and their entries in a run's summary.json
+KEYS = dict(lang="language", embed="embedded", length="length", model="model", hid="hidden")
 
 
 def parse_args(argv=None):
     parser = Parser(description=__doc__)
     add_network_options(parser)
-    group = parser.add_argument_group("which network")
-    help = "a run folder of seq_train.py, or any folder of checkpoints"
-    group.add_argument("--run", metavar="DIR", help=help)
+    add = parser.add_argument_group("which network").add_argument
+    add("--run", metavar="DIR", help="a run folder of seq_train.py, or any folder of checkpoints")
     help = """a checkpoint of ours, or the state dict of a single SRN or LSTM; its language is in
         its name, {lang}_{model}{hid}_{epoch}.pth, or given with --lang"""
-    group.add_argument("--checkpoint", metavar="FILE", help=help)
+    add("--checkpoint", metavar="FILE", help=help)
     help = "the checkpoint nearest to so many thousand sequences (default: the last)"
-    group.add_argument("--epoch", type=number(float, 0), help=help)
-    help = "its number in the run (default: the best)"
-    group.add_argument("--network", type=number(int, 1), help=help)
+    add("--epoch", type=number(float, 0), help=help)
+    add("--network", type=number(int, 1), help="its number in the run (default: the best)")
     group = parser.add_argument_group("output")
-    group.add_argument("--num_plot", type=number(int, 1), default=10, help="strings traced")
-    kind, help = number(int, 0, most=2**63 - 1), "seed of the strings"
-    group.add_argument("--seed", type=kind, default=0, help=help)
+    add = group.add_argument
+    add("--num_plot", type=number(int, 1), default=10, help="strings traced")
+    add("--seed", type=number(int, 0, most=2**63 - 1), default=0, help="seed of the strings")
     help = "runs are looked for in here, and a folder for the figures is made"
-    group.add_argument(
-        "--out", "--out_path", dest="out", metavar="DIR", default="results", help=help
-    )
+    add("--out", "--out_path", dest="out", metavar="DIR", default="results", help=help)
     add_flag(group, "--quiet", "do not print the traced strings")
     return parser.parse_args(argv)
 
@@ -129,8 +120,8 @@ def main(argv=None):
         best = evaluate(networks.model, language, held_out(args.seed)).best
     one = networks.select(slice(best, best + 1))
     what = one.title + (f", network {best + 1} of {count}" if count > 1 else "")
-    after = f"{path.name} after {one.sequences / 1000:g} thousand sequences"
-    title = f"{what}\n{after}"
+    after = f"after {one.sequences / 1000:g} thousand sequences"
+    title = f"{what}\n{path.name} {after}"
     folder = RunFolder(args, "seq", f"plot_{one.folder_name}", torch.device("cpu"))
     with torch.no_grad():
         evaluation = evaluate(one.model, language, held_out(args.seed))
@@ -144,11 +135,9 @@ def main(argv=None):
         folder.save_figure(figure, name)
     for name, text in analysis.files.items():
         folder.save_text(name, text)
-    about = {"plot_of": str(path), "what": what} | found | {"network": best + 1}
-    about["trace"] = traced.lines(0)
-    folder.save_json("summary.json", about | analysis.content)
-    lines = [f"{what}, from {path} after {one.sequences / 1000:g} thousand sequences"]
-    lines += [*verdict_lines, ""]
+    about = {"plot_of": str(path), "what": what, **found, "network": best + 1}
+    folder.save_json("summary.json", about | {"trace": traced.lines(0)} | analysis.content)
+    lines = [f"{what}, from {path} {after}", *verdict_lines, ""]
     if not args.quiet:
         lines += sum(([*traced.lines(b), ""] for b in range(len(traced.hidden))), [])
     print("\n".join([*lines, *analysis.lines, f"Run folder: {folder}"]))

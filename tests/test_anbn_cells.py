@@ -9,7 +9,7 @@ from anbn.analysis.cells import cell_changes, cell_table
 from anbn.counting import CountingLanguage
 from anbn.handset import handset
 from anbn.models import SRN, ModelError
-from anbn.plots.cells import cell_bars
+from anbn.plots.counts import cell_bars
 from anbn.trace import trace
 
 

@@ -50,11 +50,7 @@ def test_linear_map_with_chosen_eigenvalues(kind, eigenvalues):
     expected = sorted(eigenvalues, key=lambda v: (-abs(v), v.imag))
     found = sorted(point.eigenvalues.tolist(), key=lambda v: (-round(abs(v), 9), v.imag))
     assert found == pytest.approx(expected, abs=1e-8)
-    assert abs(point.leading) == pytest.approx(max(map_abs(eigenvalues)))
-
-
-def map_abs(values):
-    return [abs(value) for value in values]
+    assert point.leading == pytest.approx(max(abs(value) for value in eigenvalues))
 
 
 def random_srn(seed, n_hidden=2, scale=2.0, keep=0.0):

@@ -88,9 +88,9 @@ def test_regions_are_named_where_they_are():
     ax = figure.add_subplot()
     ax.set(xlim=(0, 2), ylim=(-1, 1))
     crowded = np.random.default_rng(0).uniform((1, -1), (2, 0), (200, 2))
-    style.draw_regions(ax, lambda at: (at[:, 0] > 1).astype(int), ["left", "right"], crowded)
+    style.draw_regions(ax, lambda at: (at[:, 0] > 1).astype(int), "LR", crowded)
     left, right = ax.texts
-    assert left.get_text() == "left" and left.get_position()[0] < 0.8
+    assert left.get_text() == "next: L" and left.get_position()[0] < 0.8
     assert right.get_position()[0] > 1.2 and right.get_position()[1] > 0
 
 

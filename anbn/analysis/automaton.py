@@ -37,8 +37,7 @@ class Machine:
     @property
     def spread(self):
         """(states,) root mean square distance of the visits from the centre."""
-        parts = zip(self.hidden, self.centres, strict=True)
-        return torch.stack([(h - c).square().sum(-1).mean().sqrt() for h, c in parts])
+        return torch.stack([(h - h.mean(0)).square().sum(-1).mean().sqrt() for h in self.hidden])
 
     def predictions(self, text):
         """What it predicts after each symbol of `text`; None from a missing transition on."""
@@ -48,41 +47,6 @@ class Machine:
             predictions.append(None if state is None else self.predicts[state])
         return predictions
 
-    def name(self, state):
-        """What to write in a drawn state: its number and what it predicts."""
-        return f"{state}\n{' or '.join(self.predicts[state]) or 'end'}"
-
-    def as_dict(self):
-        """The machine in plain lists, for JSON. An end that is not read has no centre (None)."""
-        centres, spread = self.centres.tolist(), self.spread.tolist()
-        return {
-            "start": 0,
-            "longest": self.longest,
-            "states": [
-                {
-                    "state": state,
-                    "predicts": list(self.predicts[state]),
-                    "transitions": self.transitions[state],
-                    "centre": centres[state] if len(self.hidden[state]) else None,
-                    "spread": spread[state] if len(self.hidden[state]) else None,
-                    "visits": len(self.hidden[state]),
-                }
-                for state in range(self.n_states)
-            ],
-        }
-
-    def as_dot(self):
-        """The machine as a Graphviz graph; arcs that share their ends share a label."""
-        lines = ["digraph machine {", "  rankdir=LR;", "  node [shape=circle];"]
-        lines += ["  start [shape=none, label=start];", "  start -> 0;"]
-        for state in range(self.n_states):
-            shape = "" if self.predicts[state] else ", shape=doublecircle"
-            label = self.name(state).replace("\n", "\\n")
-            lines.append(f'  {state} [label="{label}"{shape}];')
-        for (origin, to), symbols in self.arcs().items():
-            lines.append(f'  {origin} -> {to} [label="{symbols}"];')
-        return "\n".join([*lines, "}"]) + "\n"
-
     def arcs(self):
         """{(state, next state): the symbols that lead there, as text}."""
         arcs = {}
@@ -90,6 +54,30 @@ class Machine:
             for symbol in sorted(ways):
                 arcs.setdefault((state, ways[symbol]), []).append(symbol)
         return {ends: ", ".join(symbols) for ends, symbols in arcs.items()}
+
+    def as_dict(self):
+        """The machine in plain lists, for JSON. An end that is not read has no centre (None)."""
+        centres, spread, states = self.centres.tolist(), self.spread.tolist(), []
+        for state, predicted in enumerate(self.predicts):
+            visits = len(self.hidden[state])
+            row = {"state": state, "predicts": list(predicted)}
+            row["transitions"] = self.transitions[state]
+            row["centre"] = centres[state] if visits else None
+            row["spread"] = spread[state] if visits else None
+            states.append(row | {"visits": visits})
+        return {"start": 0, "longest": self.longest, "states": states}
+
+    def as_dot(self):
+        """The machine as a Graphviz graph; arcs that share their ends share a label."""
+        lines = ["digraph machine {", "  rankdir=LR;", "  node [shape=circle];"]
+        lines += ["  start [shape=none, label=start];", "  start -> 0;"]
+        for state, predicted in enumerate(self.predicts):
+            shape = "" if predicted else ", shape=doublecircle"
+            label = " or ".join(predicted) or "end"
+            lines.append(f'  {state} [label="{state}\\n{label}"{shape}];')
+        for (origin, to), symbols in self.arcs().items():
+            lines.append(f'  {origin} -> {to} [label="{symbols}"];')
+        return "\n".join([*lines, "}"]) + "\n"
 
 
 class PrefixTree:
@@ -99,7 +87,7 @@ class PrefixTree:
     """
 
     def __init__(self, label, hidden):
-        self.label, self.children, self.hidden, self.prefix = [label], [{}], [hidden], [""]
+        self.prefix, self.label, self.hidden, self.children = [""], [label], [hidden], [{}]
         self.into = [0]  # the node each node is merged into; itself if it is not
 
     def insert(self, text, labels, hidden):
@@ -121,30 +109,40 @@ class PrefixTree:
         wherever both have been seen. Returns the Machine."""
         kept, waiting = [0], []
 
-        def expect(parent):
-            for symbol, node in self.children[parent].items():
-                heapq.heappush(waiting, self._order(parent, symbol, node))
+        def wait(edges):
+            for parent, symbol, node in edges:
+                if parent in kept:  # the shortest prefix is taken first, then alphabetically
+                    prefix = self.prefix[node]
+                    heapq.heappush(waiting, (len(prefix), prefix, node, parent, symbol))
 
-        expect(0)
+        wait((0, symbol, node) for symbol, node in self.children[0].items())
         while waiting:
-            _, _, node, parent, symbol = heapq.heappop(waiting)
+            *_, node, parent, symbol = heapq.heappop(waiting)
             for state in kept:
-                attached = self._merge_subtree(state, node, parent, symbol)
+                attached = self._merge_subtree(state, parent, symbol, node)
                 if attached is not None:
-                    for new in attached:
-                        if new[0] in kept:
-                            heapq.heappush(waiting, self._order(*new))
+                    wait(attached)
                     break
             else:
                 kept.append(node)
-                expect(node)
-        return self._numbered(kept, longest)
+                wait((node, read, child) for read, child in self.children[node].items())
 
-    def _order(self, parent, symbol, node):
-        """The order in which nodes are looked at: shortest prefix first, then alphabetically."""
-        return len(self.prefix[node]), self.prefix[node], node, parent, symbol
+        number = {node: state for state, node in enumerate(kept)}
+        visits = [[] for _ in kept]
+        for node, hidden in enumerate(self.hidden):
+            while self.into[node] != node:
+                node = self.into[node]
+            if hidden is not None:
+                visits[number[node]].append(hidden)
+        none = self.hidden[0].new_empty(0, len(self.hidden[0]))
+        return Machine(
+            longest,
+            [self.label[node] for node in kept],
+            [{s: number[to] for s, to in sorted(self.children[node].items())} for node in kept],
+            [torch.stack(part) if part else none for part in visits],
+        )
 
-    def _merge_subtree(self, state, node, parent, symbol):
+    def _merge_subtree(self, state, parent, symbol, node):
         """Merge the subtree of `node`, which `symbol` leads to from `parent`, into `state`.
 
         Returns the (parent, symbol, node) of the subtrees that found a place there; None, and all
@@ -170,20 +168,3 @@ class PrefixTree:
                     self.children[target][read] = child
                     attached.append((target, read, child))
         return attached
-
-    def _numbered(self, kept, longest):
-        number = {node: state for state, node in enumerate(kept)}
-        hidden = [[] for _ in kept]
-        for node in range(len(self.label)):
-            state = node
-            while self.into[state] != state:
-                state = self.into[state]
-            if self.hidden[node] is not None:
-                hidden[number[state]].append(self.hidden[node])
-        none = self.hidden[0].new_empty(0, len(self.hidden[0]))
-        return Machine(
-            longest,
-            [self.label[node] for node in kept],
-            [{s: number[to] for s, to in sorted(self.children[node].items())} for node in kept],
-            [torch.stack(part) if part else none for part in hidden],
-        )

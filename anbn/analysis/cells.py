@@ -39,21 +39,21 @@ def cell_changes(trace):
     if trace.cell is None:
         raise ModelError("an SRN has no cells; its fixed points show how it counts")
     cell = trace.cell.double()  # (B, T, H)
-    before = torch.cat([torch.zeros_like(cell[:, :1]), cell[:, :-1]], 1)
+    change = cell.diff(dim=1, prepend=torch.zeros_like(cell[:, :1]))
     label, names = trace.language.cell_stages(trace.stream)
     seen = {}  # stage: change and value of all cells at its steps, (steps, H) each
     for number, name in enumerate(names):
         where = (label == number) & trace.stream.valid
         if where.any():
-            seen[name] = (cell - before)[where], cell[where]
-    largest = torch.stack([change.mean(0).abs() for change, _ in seen.values()]).amax(0)
+            seen[name] = change[where], cell[where]
+    largest = torch.stack([change.mean(0).abs() for change, _ in seen.values()]).amax(0)  # (H,)
     rows = []
     for name, (change, value) in seen.items():
         for u in range(trace.n_hidden):
             spread, mean = torch.std_mean(change[:, u], correction=0)
             value_spread, value_mean = torch.std_mean(value[:, u], correction=0)
             figures = [float(x) for x in (mean, spread, value_mean, value_spread)]
-            word = _word(name, change[:, u], value_spread, float(largest[u]))
+            word = _word(name, change[:, u], value_spread, largest[u])
             rows.append(CellChange(name, u + 1, *figures, len(change), word))
     return rows
 
@@ -65,32 +65,28 @@ def _word(stage, change, value_spread, largest):
     back; rises, falls: the same in a stage that a string passes once; is set: to about one value,
     whatever it was; varies: none of these. largest: its largest mean change in any stage.
     """
-    mean, spread = float(change.mean()), float(change.std(correction=0))
-    if abs(mean) + spread <= HOLDS * largest or largest == 0:
+    spread, mean = torch.std_mean(change, correction=0)
+    slack = HOLDS * largest
+    if mean.abs() + spread <= slack or largest == 0:
         return "holds"
     again = stage.startswith(("reading", "counting"))
     up, down = ("counts up", "counts down") if again else ("rises", "falls")
-    if spread <= STEADY * abs(mean):
-        return up if mean > 0 else down
+    way, forward = (up, change) if mean > 0 else (down, -change)
+    if spread <= STEADY * mean.abs():
+        return way
     if value_spread < STEADY * spread:
         return "is set"
-    slack = HOLDS * largest
-    if bool((change > -slack).all()) and mean > slack:
-        return f"{up} unevenly"
-    if bool((change < slack).all()) and mean < -slack:
-        return f"{down} unevenly"
-    return "varies"
+    return f"{way} unevenly" if mean.abs() > slack and forward.min() > -slack else "varies"
 
 
 def cell_table(changes):
     """The changes as a list of lines of text: a row per stage, a column per cell."""
-    units = sorted({change.unit for change in changes})
-    names = list(dict.fromkeys(change.stage for change in changes))
-    width = max(len("stage"), *map(len, names))
-    lines = ["".join([f"{'stage':{width}}", *(f"  {f'cell {u}, change':34}" for u in units)])]
-    by_place = {(change.stage, change.unit): change for change in changes}
-    for name in names:
-        row = [by_place[name, u] for u in units]
-        parts = (f"{f'{c.mean:+.2f} +-{c.spread:.2f}  {c.word}':34}" for c in row)
-        lines.append(f"{name:{width}}  " + "  ".join(parts))
-    return [line.rstrip() for line in lines]
+    rows = {"stage": [f"cell {u}, change" for u in sorted({change.unit for change in changes})]}
+    for change in changes:
+        cell = f"{change.mean:+.2f} +-{change.spread:.2f}  {change.word}"
+        rows.setdefault(change.stage, []).append(cell)
+    width = max(map(len, rows))
+    return [
+        "  ".join([f"{stage:{width}}", *(f"{cell:34}" for cell in row)]).rstrip()
+        for stage, row in rows.items()
+    ]

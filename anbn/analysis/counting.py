@@ -15,7 +15,7 @@ def counting(diagnosis):
     lines = [_pairs(diagnosis), _reading(diagnosis, "A"), _closest(diagnosis)]
     if diagnosis.rates is not None:
         lines += _dynamics(diagnosis.rates, diagnosis.language)
-    for k, letter in enumerate(diagnosis.language.symbols[1:]):
+    for k, letter in enumerate(diagnosis.turns):
         lines += [_reading(diagnosis, letter), _turning(diagnosis, letter)]
         lines += [_lead(diagnosis, letter), _given(diagnosis, k, letter)]
     lines += _failing(diagnosis)
@@ -27,12 +27,7 @@ def counting(diagnosis):
     return [line for line in lines if line]
 
 
-def _unit(diagnosis):
-    return "cell" if diagnosis.kind == "lstm" else "hidden unit"
-
-
 def _pairs(diagnosis):
-    """On strings that fail only after another one."""
     failing = diagnosis.failing_pairs
     if not failing:
         return ""
@@ -44,15 +39,14 @@ def _pairs(diagnosis):
 
 
 def _reading(diagnosis, letter):
-    """On the unit that follows the count while a letter is read."""
     found, n = diagnosis.units[letter], diagnosis.language.length
     if found is None:
         return ""
-    unit = f"{_unit(diagnosis)} {found.unit}"
+    unit = f"{diagnosis.unit_name} {found.unit}"
     counted = "letters A read" if letter == "A" else f"letters {letter} still to come"
     follows = f"correlation {found.correlation:.2f} over {n_range(n)}"
     if abs(found.correlation) < ROUGHLY:
-        text = f"no {_unit(diagnosis)} follows the {counted}; the nearest is {unit} ({follows})"
+        text = f"no {diagnosis.unit_name} follows the {counted}; the nearest is {unit} ({follows})"
     else:
         text = f"{unit} follows the {counted} ({follows})"
     if found.since is not None:
@@ -67,37 +61,31 @@ def movement(path, letter):
     if high - low < MIN_MOVE:
         return f"stays at about {number(path[0])}"
     slack = STRAIGHT * (high - low)
-
-    def one_way(some):
-        return all(step > -slack for step in some) or all(step < slack for step in some)
-
     for turn in (0, path.index(low), path.index(high)):
-        if one_way(steps[:turn]) and one_way(steps[turn:]):
+        parts = [part for part in (steps[:turn], steps[turn:]) if part]
+        if all(min(part) > -slack or max(part) < slack for part in parts):
             over = f"over {number(path[turn])} at {letter} number {turn + 1} " if turn else ""
             sizes = [abs(step) for step in steps]
-            by = sorted({number(min(sizes)), number(max(sizes))}, key=float)
-            ends = f"from {number(path[0])} {over}to {number(path[-1])}"
-            return f"goes {ends}, by {' to '.join(by)} per letter"
+            by = " to ".join(dict.fromkeys([number(min(sizes)), number(max(sizes))]))
+            return f"goes from {number(path[0])} {over}to {number(path[-1])}, by {by} per letter"
     to_and_fro = all(one * two < 0 for one, two in zip(steps, steps[1:], strict=False))
     how = "jumps to and fro" if to_and_fro else "moves both ways"
     return f"{how} between {number(low)} and {number(high)}"
 
 
 def _closest(diagnosis):
-    """On how well the counts of A are kept apart."""
     if diagnosis.closest is None:
         return ""
     one, two, distance = diagnosis.closest
-    letters = "one letter" if one == 1 else f"{one} letters"
     return (
-        f"Of {n_range(diagnosis.language.length)}, {letters} A and {two} leave the "
-        f"{_unit(diagnosis)}s closest together: {number(distance)} apart."
+        f"Of {n_range(diagnosis.language.length)}, {_letters(one, 'A')} and {two} leave the "
+        f"{diagnosis.unit_name}s closest together: {number(distance)} apart."
     )
 
 
 def _dynamics(rates, language):
     """On contraction and expansion of an SRN."""
-    times, lines = language.multiples[1], []
+    lines, times = [], rates.multiple
     both = "one A and its B" if times == 1 else f"one A and its {times} letters B"
     if rates.measured_product is not None:
         lines.append(
@@ -125,56 +113,48 @@ def _dynamics(rates, language):
     return [*lines, f"{text}."]
 
 
-def _after(diagnosis, letter):
-    """The letter of the next block."""
-    letters = diagnosis.language.symbols
-    return letters[(letters.index(letter) + 1) % len(letters)]
-
-
 def _turning(diagnosis, letter):
-    """On where the output turns to the next letter."""
-    turn, after = diagnosis.turns[letter], _after(diagnosis, letter)
-    n, unit = n_range(diagnosis.language.length), _unit(diagnosis)
+    turn, unit, n = diagnosis.turns[letter], diagnosis.unit_name, n_range(diagnosis.language.length)
     if turn.share == 0:
-        return f"While {letter} is read, the output never turns to {after} ({n})."
+        return f"While {letter} is read, the output never turns to {turn.after} ({n})."
     if turn.share == 1:
-        return f"While {letter} is read, the output is {after} at once ({n})."
+        return f"While {letter} is read, the output is {turn.after} at once ({n})."
     if turn.unit is None:
-        return f"No single {unit} tells where the output turns from {letter} to {after} ({n})."
+        return f"No single {unit} tells where the output turns from {letter} to {turn.after} ({n})."
     inner, outer = turn.bounds
     there, elsewhere = ("most", "least") if inner < outer else ("least", "most")
     return (
-        f"While {letter} is read, the output is {after} where {unit} {turn.unit} is at {there} "
-        f"{number(inner)}, and another letter where it is at {elsewhere} {number(outer)} ({n})."
+        f"While {letter} is read, the output is {turn.after} where {unit} {turn.unit} is at "
+        f"{there} {number(inner)}, and another letter where it is at {elsewhere} {number(outer)} "
+        f"({n})."
     )
 
 
 def _lead(diagnosis, letter):
     """On the hidden units' parts in the change of the output."""
-    turn, after = diagnosis.turns[letter], _after(diagnosis, letter)
+    turn = diagnosis.turns[letter]
     if max(map(abs, turn.parts)) < 0.1:
         return ""
-    largest = sorted(range(len(turn.parts)), key=lambda u: -abs(turn.parts[u]))[:3]
-    parts = [f"hidden unit {u + 1} makes {turn.parts[u]:+.1f} of this" for u in largest]
+    largest = sorted(enumerate(turn.parts, start=1), key=lambda part: -abs(part[1]))[:3]
+    parts = _list([f"hidden unit {unit} makes {part:+.1f} of this" for unit, part in largest])
     return (
         f"From the first {letter} of n = {diagnosis.language.length} to the last, the logit of "
-        f"{after} minus that of {letter} goes from {turn.lead[0]:.1f} to {turn.lead[1]:.1f}: "
-        f"{_list(parts)}."
+        f"{turn.after} minus that of {letter} goes from {turn.lead[0]:.1f} to {turn.lead[1]:.1f}: "
+        f"{parts}."
     )
 
 
 def _given(diagnosis, k, letter):
     """On the number of letters that the network gives before it turns."""
     length, times = diagnosis.language.length, diagnosis.language.multiples[k + 1]
-    given = diagnosis.given[k]
-    each = "n" if times == 1 else f"{times}n"
+    given, each = diagnosis.given[k], "n" if times == 1 else f"{times}n"
     where = f"For {n_range(length)} it gives"
+    errors = {got - times * n for n, got in enumerate(given, start=1)}
     if 0 not in given:
-        errors = {got - times * n for n, got in enumerate(given, start=1)}
         if errors == {0}:
             return f"{where} {each} letters {letter}, as it should."
         if len(errors) == 1 and length > 1:
-            error = errors.pop()
+            error = min(errors)
             return f"{where} {each} {'+' if error > 0 else '-'} {abs(error)} letters {letter}."
         if len(set(given)) == 1 and length > 1:
             return f"{where} {_letters(given[0], letter)}, whatever n is."
@@ -186,41 +166,39 @@ def _given(diagnosis, k, letter):
     return f"{where} {', '.join(counts)} letters {letter} where {each} are right."
 
 
-def _letters(count, letter):
-    return f"one letter {letter}" if count == 1 else f"{count} letters {letter}"
-
-
 def _failing(diagnosis):
     """On the first failing n and what goes wrong there."""
     failure = diagnosis.failure
     if failure is None:
         return []
-    early = failure.total - failure.read
-    after = _after(diagnosis, failure.letter)
-    how = ""
-    if failure.predicted == after and early:
-        how = f", {_letters(early, failure.letter)} too early"
-    elif failure.predicted == failure.letter:
+    letter, early, how = failure.letter, failure.total - failure.read, ""
+    if early and failure.predicted == diagnosis.turns[letter].after:
+        how = f", {_letters(early, letter)} too early"
+    elif failure.predicted == letter:
         how = ", too late"
     read = f"{failure.read} of {failure.total} letters" if failure.total > 1 else "the only letter"
     lines = [
-        f"At n = {failure.n:,} it fails after {read} {failure.letter}: {failure.predicted} is "
+        f"At n = {failure.n:,} it fails after {read} {letter}: {failure.predicted} is "
         f"predicted, not {failure.expected}{how}."
     ]
     if failure.ends is not None:
         low, high = map(number, failure.ends)
         between = f"at {low}" if low == high else f"between {low} and {high}"
         lines.append(
-            f"{_unit(diagnosis).capitalize()} {diagnosis.units[failure.letter].unit} stands at "
-            f"{number(failure.value)} then; at the last {failure.letter} of "
+            f"{diagnosis.unit_name.capitalize()} {diagnosis.units[letter].unit} stands at "
+            f"{number(failure.value)} then; at the last {letter} of "
             f"{n_range(min(failure.n - 1, diagnosis.language.length))} it stands {between}."
         )
     if failure.moved and failure.moved[1] < failure.moved[0] / 10:
         lines.append(
-            f"By then an A hardly moves the {_unit(diagnosis)}s: A number {failure.n} by "
+            f"By then an A hardly moves the {diagnosis.unit_name}s: A number {failure.n} by "
             f"{number(failure.moved[1])}, A number 2 by {number(failure.moved[0])}."
         )
     return lines
+
+
+def _letters(count, letter):
+    return f"one letter {letter}" if count == 1 else f"{count} letters {letter}"
 
 
 def n_range(last):

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.analysis.dynamics import visited_states
+from anbn.analysis.dynamics import one_network
+from anbn.analysis.failures import failing_pairs
 from anbn.analysis.rates import Rates, counting_rates
+from anbn.evaluate import right_steps
 from anbn.reach import letters_given
 
 FOLLOWS = 0.95  # a unit whose correlation with n is at least this knows n
@@ -39,11 +41,11 @@ class CountingUnit:
 class Turn:
     """Where the output turns to the next letter while one letter is read."""
 
+    after: str  # the next letter
     share: float  # of these steps at which the next letter is the most probable symbol
     unit: int | None  # one whose value alone tells where, from 1
     bounds: tuple | None  # its value nearest to the others where it has turned, and where not
-    lead: tuple  # of the next letter's logit over this one's, at the first and the last letter of
-    # n = length
+    lead: tuple  # of the next letter's logit over this one's, first and last letter of n = length
     parts: tuple  # of each hidden unit in the change from the one to the other
 
 
@@ -59,25 +61,22 @@ class Failure:
     expected: str
     value: float | None  # of the letter's counting unit then
     ends: tuple | None  # its least and greatest value at the last of these letters, n right before
-    moved: tuple  # the distance that the second and that the last A moves the units
+    moved: tuple  # the distance that the second and that the last A moves the units; () for n < 3
 
 
 @dataclass(frozen=True)
 class Diagnosis:
     """What `counting` needs to know of a network on a counting language."""
 
-    kind: str  # srn or lstm
+    unit_name: str  # "cell" or "hidden unit"
     language: object
     units: dict  # letter: CountingUnit; None if no unit moves
     turns: dict  # letter after A: Turn
-    given: (
-        list  # per letter after A a list: how many the network gives for n = 1..length; 0: no end
-    )
+    given: list  # per letter after A a list: how many are given for n = 1..length; 0: no end
     closest: tuple | None  # two numbers of letters A whose states are closest, and their distance
     rates: Rates | None  # of an SRN
-    failing_pairs: tuple  # (m, n): the string of n is right from the start, but not after that of m
+    failing_pairs: list  # (m, n): the string of n is right from the start, but not after that of m
     n_pairs: int  # pairs tried
-    n_most: int  # the largest n tried
     failure: Failure | None  # None if all n up to n_most are right
 
 
@@ -88,49 +87,55 @@ def diagnose(model, language, first_failing_n, n_most):
     first_failing_n: as evaluate gives it, n_most + 1 for none up to n_most. Raises ModelError if
     the model holds several networks.
     """
-    stream, activity = visited_states(model, language)
-    values = _units(activity)
-    blocks = {letter: _block(language, k) for k, letter in enumerate(language.symbols)}
-    units = {letter: _unit(values, stream, blocks, letter) for letter in language.symbols}
-    after_a = values[-1, : language.length]  # (length, H)
+    one_network(model)
+    length = language.length
+    n = torch.arange(1, length + 1)
+    stream = language.strings(n)  # (N, T)
+    activity = model(stream.inputs.to(model.U.device))
+    values = _unit_values(activity)  # (N, T, H)
+    units, turns = {}, {}
+    for k, letter in enumerate(language.symbols):
+        reading = (stream.inputs == k) & stream.valid
+        units[letter] = _unit(values, stream, reading, language, k)
+        if k:
+            turns[letter] = _turn(model, values, activity, reading, language, k, units[letter])
+    after_a = values[-1, :length]  # (length, H)
     apart = (after_a[:, None] - after_a).norm(dim=-1).fill_diagonal_(torch.inf)
-    pair = divmod(int(apart.argmin()), language.length)
-    first_failing_n = int(first_failing_n)
+    pair = sorted(k + 1 for k in divmod(int(apart.argmin()), length))
+    closest = (*pair, float(apart.min())) if length > 1 else None
+    rates = counting_rates(model, language) if model.kind == "srn" else None
+    longest, failure = min(length, MAX_PAIRS), None
+    if first_failing_n <= n_most:
+        failure = _failure(model, language, first_failing_n, units, values)
     return Diagnosis(
-        model.kind,
-        language,
-        units,
-        {
-            letter: _turn(model, values, activity, block, k, units[letter])
-            for k, (letter, block) in enumerate(blocks.items())
-            if k
-        },
-        letters_given(model, language, torch.arange(1, language.length + 1))[0].tolist(),
-        (*sorted(n + 1 for n in pair), float(apart.min())) if language.length > 1 else None,
-        counting_rates(model, language) if model.kind == "srn" else None,
-        *_failing_pairs(model, language),
-        n_most,
-        _failure(model, language, first_failing_n, units) if first_failing_n <= n_most else None,
+        unit_name="cell" if model.kind == "lstm" else "hidden unit",
+        language=language,
+        units=units,
+        turns=turns,
+        given=letters_given(model, language, n)[0].tolist(),
+        closest=closest,
+        rates=rates,
+        failing_pairs=failing_pairs(model, language, longest),
+        n_pairs=longest**2,
+        failure=failure,
     )
 
 
-def _units(activity):
-    """(B, T, H) float64 cells of an LSTM, hidden units of an SRN."""
+def _unit_values(activity):
+    """(B, T, H) float64 on the CPU: cells of an LSTM, hidden units of an SRN."""
     return (activity.hidden if activity.cell is None else activity.cell)[0].cpu().double()
 
 
-def _block(language, k):
-    """The steps at which the strings of n = 1..length read letter k: a list of slices."""
-    before, times = sum(language.multiples[:k]), language.multiples[k]
-    return [slice(n * before, n * (before + times)) for n in range(1, language.length + 1)]
+def _ends(values, language, k):
+    """values (N, T, H) at the last letter k of each string: (N, H)."""
+    n = torch.arange(1, len(values) + 1)
+    return values[n - 1, n * sum(language.multiples[: k + 1]) - 1]
 
 
-def _unit(values, stream, blocks, letter):
-    """The CountingUnit while a letter is read: values (N, T, H), row n - 1 the string of n."""
-    state = stream.state.cpu().double()
-    rows = list(enumerate(blocks[letter]))
-    count = torch.cat([state[b, steps] for b, steps in rows])  # (steps,)
-    value = torch.cat([values[b, steps] for b, steps in rows])  # (steps, H)
+def _unit(values, stream, reading, language, k):
+    """The CountingUnit while letter k is read, at the steps `reading` (N, T)."""
+    count = stream.state[reading].double()  # (steps,)
+    value = values[reading]  # (steps, H)
     moved = (value.amax(0) - value.amin(0)).tolist()
     if max(moved) < MIN_MOVE or len(count) < 3:
         return None
@@ -140,14 +145,12 @@ def _unit(values, stream, blocks, letter):
         return abs(follows[u]) >= ROUGHLY, 2 * moved[u] >= max(moved), abs(follows[u])
 
     unit = max(range(len(moved)), key=rank)
-    since, n = None, torch.arange(1.0, len(values) + 1)
-    for earlier in list(blocks)[1 : list(blocks).index(letter)]:
-        ends = torch.stack(
-            [values[b, steps.stop - 1, unit] for b, steps in enumerate(blocks[earlier])]
-        )
-        if since is None and len(n) > 2 and abs(_correlation(n, ends)) >= FOLLOWS:
-            since = earlier
-    path = values[-1, blocks[letter][-1], unit].tolist()
+    n, path = torch.arange(1.0, len(values) + 1), values[-1, reading[-1], unit].tolist()
+    since = None
+    for earlier in range(1, k if len(n) > 2 else 1):
+        ends = _ends(values, language, earlier)[:, unit]
+        if since is None and abs(_correlation(n, ends)) >= FOLLOWS:
+            since = language.symbols[earlier]
     return CountingUnit(unit + 1, follows[unit], tuple(path), since)
 
 
@@ -158,83 +161,48 @@ def _correlation(x, y):
     return float(torch.corrcoef(torch.stack([x.double(), y.double()]))[0, 1])
 
 
-def _turn(model, values, activity, block, k, counting):
+def _turn(model, values, activity, reading, language, k, counting):
     """The Turn while letter k is read; of the units that tell where, the `counting` one if it does,
     else the one that tells it most clearly."""
-    following = (k + 1) % model.n_symbols
-    rows = list(enumerate(block))
-    predicted = activity.logits[0].argmax(-1).cpu()
-    turned = torch.cat([predicted[b, steps] for b, steps in rows]) == following  # (steps,)
-    value = torch.cat([values[b, steps] for b, steps in rows])  # (steps, H)
-    unit, bounds, widest = None, None, CLEAR
+    following = (k + 1) % language.n_symbols
+    turned = activity.logits[0].argmax(-1).cpu()[reading] == following  # (steps,)
+    value = values[reading]  # (steps, H)
+    telling = []  # whether it is the counting unit, how clear it is, unit, bounds
     for u, column in enumerate(value.T if 0 < turned.sum() < len(turned) else ()):
-        yes, no = column[turned], column[~turned]
-        moved = float(column.max() - column.min())
-        for inner, outer, gap in (
-            (yes.max(), no.min(), no.min() - yes.max()),
-            (yes.min(), no.max(), yes.min() - no.max()),
-        ):
-            clear = gap / max(moved, MIN_MOVE)
-            if clear > CLEAR and counting is not None and counting.unit == u + 1:
-                clear += 1
-            if clear > widest:
-                unit, bounds, widest = u + 1, (float(inner), float(outer)), clear
+        moved = max(float(column.max() - column.min()), MIN_MOVE)
+        for sign in (1, -1):  # turned where the unit is low; where it is high
+            inner, outer = (sign * column)[turned].max(), (sign * column)[~turned].min()
+            clear, bounds = float(outer - inner) / moved, (float(sign * inner), float(sign * outer))
+            if clear > CLEAR:
+                follows = counting is not None and counting.unit == u + 1
+                telling.append((follows, clear, u + 1, bounds))
+    first = max(telling, key=lambda row: row[:2], default=(None,) * 4)
     V, bias = model.V[0].detach().cpu().double(), model.out_bias[0].detach().cpu().double()
-    hidden = activity.hidden[0, -1].cpu().double()[[block[-1].start, block[-1].stop - 1]]  # (2, H)
+    hidden = activity.hidden[0, -1].cpu().double()[reading[-1]][[0, -1]]  # (2, H)
     parts = hidden * (V[:, following] - V[:, k])
     lead = parts.sum(-1) + bias[following] - bias[k]
-    change = (parts[1] - parts[0]).tolist()
-    share = float(turned.double().mean())
-    return Turn(share, unit, bounds, tuple(lead.tolist()), tuple(change))
+    after, share, change = language.symbols[following], turned.double().mean(), parts[1] - parts[0]
+    return Turn(after, float(share), *first[2:], tuple(lead.tolist()), tuple(change.tolist()))
 
 
-def _wrong(model, stream):
-    """The certain steps at which the network is wrong: stream (B, T) -> (B, T) bool."""
-    predicted = model(stream.inputs.to(model.U.device)).logits[0].argmax(-1).cpu()
-    return (predicted != stream.targets) & stream.deterministic & stream.valid
-
-
-def _failing_pairs(model, language):
-    """The pairs (m, n) of which the string of n is right from the start, but not when read after
-    that of m, for m and n up to the length or MAX_PAIRS; and the number of pairs tried."""
-    n = torch.arange(1, min(language.length, MAX_PAIRS) + 1)
-    pairs = torch.cartesian_prod(n, n)  # (P, 2)
-    wrong = _wrong(model, language.streams(pairs))  # (P, T)
-    second = torch.arange(wrong.shape[1]) >= pairs[:, :1] * sum(language.multiples)
-    alone = _wrong(model, language.strings(n)).any(-1)
-    failing = (wrong & second).any(-1) & ~alone[pairs[:, 1] - 1]
-    return tuple(map(tuple, pairs[failing].tolist())), len(pairs)
-
-
-def _failure(model, language, n, units):
-    """The Failure on the string of n, which is known to have a wrong step."""
+def _failure(model, language, n, units, values):
+    """The Failure on the string of n, which is known to have a wrong step. values (N, T, H): of
+    the strings of n = 1..length."""
     stream = language.strings(torch.tensor([n]))
     activity = model(stream.inputs.to(model.U.device))
-    wrong = _wrong(model, stream)[0].nonzero()[:, 0]
-    if not len(wrong):  # right here, wrong in the other order of summation: nothing to tell
+    wrong = ~right_steps(activity.logits.cpu(), stream, language)[0, 0]
+    if not wrong.any():  # right here, wrong in the other order of summation: nothing to tell
         return None
-    values = _units(activity)[0]  # (T, H)
-    t = int(wrong[0])
+    here, t = _unit_values(activity)[0], int(wrong.int().argmax())  # (T, H)
     k = int(stream.inputs[0, t])
     letter, total = language.symbols[k], n * language.multiples[k]
     value = ends = None
     if units[letter] is not None:
         unit = units[letter].unit - 1
-        value = float(values[t, unit])
-        right = torch.arange(1, min(n - 1, language.length) + 1)
-        if len(right):
-            before = _units(model(language.strings(right).inputs.to(model.U.device)))  # (N, T, H)
-            last = before[right - 1, right * sum(language.multiples[: k + 1]) - 1, unit]
-            ends = float(last.min()), float(last.max())
-    moved = values[:n].diff(dim=0).norm(dim=-1).tolist() if n > 2 else ()
-    return Failure(
-        n,
-        letter,
-        total - int(stream.state[0, t]),
-        total,
-        language.symbols[int(activity.logits[0, 0, t].argmax())],
-        language.symbols[int(stream.targets[0, t])],
-        value,
-        ends,
-        tuple(moved[:: len(moved) - 1]) if len(moved) > 1 else (),
-    )
+        value, last = float(here[t, unit]), _ends(values[: n - 1], language, k)[:, unit]
+        ends = (float(last.min()), float(last.max())) if n > 1 else None
+    moved = here[:n].diff(dim=0).norm(dim=-1).tolist()
+    moved = (moved[0], moved[-1]) if n > 2 else ()
+    predicted = language.symbols[int(activity.logits[0, 0, t].argmax())]
+    expected, read = language.symbols[int(stream.targets[0, t])], total - int(stream.state[0, t])
+    return Failure(n, letter, read, total, predicted, expected, value, ends, moved)

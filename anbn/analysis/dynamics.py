@@ -2,10 +2,8 @@
 
     F_A(h) = tanh(W[A] + h U + hid_bias)      one map per symbol, H dimensions
 
-An SRN that counts a^n b^n (Rodriguez, Wiles & Elman 1999) falls towards an attracting fixed point
-of F_A by a factor lambda per A, and leaves a saddle of F_B by a factor mu per B. It reaches the
-output's boundary after as many B as there were A if |lambda mu| = 1; for a^n b^2n, |lambda mu^2|.
-These rates are in anbn/analysis/rates.py. An LSTM counts in its cells: anbn/analysis/cells.py.
+How an SRN counts between the fixed points of such maps is in anbn/analysis/rates.py. An LSTM counts
+in its cells: anbn/analysis/cells.py.
 """
 
 from collections.abc import Callable
@@ -48,16 +46,14 @@ class FixedPoint:
         """stable: attracts from all directions; unstable: repels in all; saddle: some of each;
         neutral: an eigenvalue on the unit circle leaves it open."""
         size = self.eigenvalues.abs()
-        if bool(((size - 1).abs() < NEUTRAL).any()):
+        if ((size - 1).abs() < NEUTRAL).any():
             return "neutral"
-        expanding = int((size > 1).sum())
-        return {0: "stable", len(size): "unstable"}.get(expanding, "saddle")
+        return "stable" if size.max() < 1 else "unstable" if size.min() > 1 else "saddle"
 
     @property
     def leading(self):
-        """The eigenvalue of largest magnitude: a float if it is real, else a complex number."""
-        value = complex(self.eigenvalues[0])
-        return value if abs(value.imag) > 1e-9 else value.real
+        """The largest magnitude of an eigenvalue."""
+        return float(self.eigenvalues[0].abs())
 
 
 def one_network(model):
@@ -93,49 +89,43 @@ def srn_maps(model, symbols):
     return [named(k, name) for k, name in enumerate(symbols)]
 
 
-def fixed_points(map, visited=None, bound=1.0):
-    """The isolated fixed points with coordinates within +-bound, in the order of coordinates: in up
-    to four dimensions all of them, in more those that are found.
+def fixed_points(map, visited=None):
+    """The isolated fixed points in [-1, 1]^H, in the order of coordinates: in up to four
+    dimensions all of them, in more those that are found. A list of FixedPoint.
 
     Newton's method from a grid (more than four dimensions: MAX_STARTS random points), from where
-    the map leads from there, and from up to MAX_STARTS of the `visited` states (N, H). Returns a
-    list of FixedPoint, each with residual below 1e-10.
+    the map leads from there, and from up to MAX_STARTS of the `visited` states (N, H).
     """
-    starts = _grid(map.n_hidden) * bound
-    followed = starts
+    size = map.n_hidden
+    if size <= 4:
+        axis = torch.linspace(-1, 1, (201, 41, 15, 7)[size - 1], dtype=torch.float64)
+        grid = torch.cartesian_prod(*[axis] * size).reshape(-1, size)
+    else:
+        generator = torch.Generator().manual_seed(0)
+        grid = 2 * torch.rand(MAX_STARTS, size, generator=generator, dtype=torch.float64) - 1
+    followed = grid
     for _ in range(300):
         followed = map(followed)
-    starts = [starts, followed]
+    starts = [grid, followed]
     if visited is not None:
         starts.append(visited[:: -(-len(visited) // MAX_STARTS)].cpu().double())
-    return solve(map, torch.cat(starts).round(decimals=6).unique(dim=0), bound)
-
-
-def solve(map, starts, bound=1.0):
-    """The fixed points within +-bound that Newton's method finds from `starts` (N, H)."""
-    points = _newton(map, starts)
+    points = _newton(map, torch.cat(starts).round(decimals=6).unique(dim=0))
     residual = (map(points) - points).abs().amax(-1)
-    keep = (residual < RESIDUAL) & (points.abs().amax(-1) <= bound)
-    points, residual = points[keep], residual[keep]
-    found = []
+    keep = (residual < RESIDUAL) & (points.abs().amax(-1) <= 1)
+    points, residual, found = points[keep], residual[keep], []
     while len(points):
         best = residual.argmin()
-        values = torch.linalg.eigvals(map.jacobian(points[best]))
-        order = values.abs().argsort(descending=True)
-        found.append(FixedPoint(points[best], values[order], float(residual[best])))
+        slope = map.jacobian(points[best])
+        found.append(FixedPoint(points[best], eigenvalues(slope), float(residual[best])))
         other = (points - points[best]).abs().amax(-1) > SAME_POINT
         points, residual = points[other], residual[other]
     return sorted(found, key=lambda point: point.position.tolist())
 
 
-def _grid(n_hidden):
-    """(N, H) starting points in [-1, 1]^H; drawn with a fixed seed where a grid is too large."""
-    per_axis = {1: 201, 2: 41, 3: 15, 4: 7}.get(n_hidden)
-    if per_axis is None:
-        generator = torch.Generator().manual_seed(0)
-        return torch.rand(MAX_STARTS, n_hidden, generator=generator, dtype=torch.float64) * 2 - 1
-    axis = torch.linspace(-1, 1, per_axis, dtype=torch.float64)
-    return torch.cartesian_prod(*[axis] * n_hidden).reshape(-1, n_hidden)
+def eigenvalues(matrix):
+    """(H, H) -> (H,) complex, the largest magnitude first."""
+    values = torch.linalg.eigvals(matrix)
+    return values[values.abs().argsort(descending=True)]
 
 
 def _newton(map, x):
@@ -151,11 +141,10 @@ def _newton(map, x):
         tried = here + fractions * step.squeeze(-1).nan_to_num(0, 0, 0)  # (8, N, H)
         size, which = (map(tried) - tried).norm(dim=-1).min(0)
         better = size < residual.norm(dim=-1)
-        chosen = tried.gather(0, which[None, :, None].expand(1, *here.shape))[0]
-        x[moving] = torch.where(better[:, None], chosen, here)
         moving = moving[better]
         if not len(moving):
             break
+        x[moving] = tried[which[better], better.nonzero()[:, 0]]
     return x
 
 

@@ -35,29 +35,25 @@ def machine(studies, language):
     near, far = studies
     measure = "strings of up to {} symbols" if language.one_by_one else "n up to {}"
     first, second = (measure.format(study.machine.longest) for study in studies)
+    n_states = near.machine.n_states
+    states = "1 state" if n_states == 1 else f"{n_states} states"
     lines = [
-        f"As a finite-state machine it has {_states(near)} on {first}, which agree with the "
+        f"As a finite-state machine it has {states} on {first}, which agree with the "
         f"network at {share(near.with_network)} and with the language at "
         f"{share(near.with_language)} of the steps of fresh strings; on {second} it has "
         f"{far.machine.n_states} ({share(far.with_network)}, {share(far.with_language)})."
     ]
     right = near.with_language == far.with_language == 1
-    if language.numbered and right and far.machine.n_states > near.machine.n_states:
+    if language.numbered and right and far.machine.n_states > n_states:
         lines.append("It takes a state per count, so the number grows with n.")
     if near.differs is None:
         text = "The smaller machine is right on every string tried"
         # of all machines for a language, one with the fewest states is unique (Nerode 1958)
-        same = language.state_names and near.machine.n_states == len(language.state_names)
-        if same and near.with_language == 1:
+        if n_states == len(language.state_names) and near.with_language == 1:
             text += ", and with as many states as the graph of the grammar it is that graph"
         return [*lines, f"{text}."]
     after = "one symbol" if near.differs_at == 1 else f"{near.differs_at} symbols"
     return [*lines, f"The shortest string it gets wrong is {near.differs}, after {after}."]
-
-
-def _states(study):
-    n = study.machine.n_states
-    return f"{n} state" + "s" * (n != 1)
 
 
 def share(value):

@@ -29,17 +29,14 @@ def extract(model, language, longest=None):
     """
     longest = longest or language.machine_length
     texts = language.texts(longest)
-    if language.one_by_one:
-        longest = min(longest, len(texts[-1]))
-    predictions, hidden = predict_labels(model, language, texts)
     start = model.start(1).hidden[0, 0].detach().cpu().double()
     tree = PrefixTree(texts[0][0], start)  # before a string its first symbol is certain
-    for text, labels, states in zip(texts, predictions, hidden, strict=True):
+    for text, labels, states in zip(texts, *predict_labels(model, language, texts), strict=True):
         if language.one_by_one:  # the last symbol is not read, but leads to an end
             tree.insert(text, [*labels, ""], states)
         else:
             tree.insert(text[:-1], labels, states)
-    return tree.machine(longest)
+    return tree.machine(min(longest, len(texts[-1])) if language.one_by_one else longest)
 
 
 @dataclass(frozen=True)
@@ -67,16 +64,13 @@ def _study(model, language, longest, n_streams):
     draws = language.draw((n_streams,), torch.Generator().manual_seed(1), length=longest)
     stream = language.streams(draws)
     texts = [stream.text(language.symbols, b) for b in range(n_streams)]
-    same = right = network_right = steps = 0
+    agree = []  # per step: machine and network, machine and language, network and language
     for text, labels in zip(texts, predict_labels(model, language, texts)[0], strict=True):
-        guesses = machine.predictions(text[:-1])
-        for guess, label, legal in zip(guesses, labels, language.legal_next(text), strict=True):
-            same += guess == label
-            right += guess == legal
-            network_right += label == legal
-            steps += 1
-    text, step = first_difference(machine, language)
-    return Study(machine, same / steps, right / steps, network_right / steps, text, step)
+        guesses, legal = machine.predictions(text[:-1]), language.legal_next(text)
+        for guess, label, right in zip(guesses, labels, legal, strict=True):
+            agree.append((guess == label, guess == right, label == right))
+    shares = (sum(column) / len(agree) for column in zip(*agree, strict=True))
+    return Study(machine, *shares, *first_difference(machine, language))
 
 
 def first_difference(machine, language):
@@ -103,12 +97,10 @@ def predict_labels(model, language, texts):
     legal (their shares say how long strings are, not what is counted), else that one.
     """
     one_network(model)
-    letters = language.symbols
     labels, hidden = [], []
-    steps = max(map(len, texts)) - 1
     for first in range(0, len(texts), CHUNK_SIZE):
         chunk = texts[first : first + CHUNK_SIZE]
-        inputs = torch.zeros(len(chunk), steps, dtype=torch.long)  # (B, T)
+        inputs = torch.zeros(len(chunk), max(map(len, chunk)) - 1, dtype=torch.long)  # (B, T)
         for b, text in enumerate(chunk):
             inputs[b, : len(text) - 1] = language.numbers(text[:-1])
         activity = model(inputs.to(model.U.device))
@@ -119,12 +111,12 @@ def predict_labels(model, language, texts):
         for b, text in enumerate(chunk):
             row = []
             for t, legal in enumerate(language.legal_next(text)):
-                best = letters[favourites[b][t]]
+                best = language.symbols[favourites[b][t]]
                 if len(legal) > 1 and ranks:
-                    offered = (k for k, rank in enumerate(ranks[b][t]) if rank < len(legal))
-                    row.append("".join(sorted(letters[k] for k in offered)))
+                    ranked = zip(language.symbols, ranks[b][t], strict=True)
+                    row.append("".join(sorted(s for s, rank in ranked if rank < len(legal))))
                 else:
                     row.append(legal if best in legal else best)
             labels.append(row)
-            hidden.append(states[b, : len(text) - 1])
+            hidden.append(states[b, : len(row)])
     return labels, hidden

@@ -24,7 +24,7 @@ N_STRINGS = 200  # that each unsolved network reads where strings are not number
 def failures(networks, evaluation):
     """What went wrong in every unsolved network, the best first: dicts of network, seed, kind (one
     of a few words, to be counted) and what (a phrase)."""
-    language, seeds = networks.language, networks.seeds
+    language = networks.language
     unsolved = [s for s in evaluation.ranking if not evaluation.solved[s]]
     if not unsolved:
         return []
@@ -37,7 +37,8 @@ def failures(networks, evaluation):
     for group in groups(model, stream.inputs.numel()):
         found += explain(model.select(group), language, stream, evaluation, unsolved[group])
     return [
-        {"network": s + 1, "seed": seeds[s]} | what for s, what in zip(unsolved, found, strict=True)
+        {"network": s + 1, "seed": networks.seeds[s], "kind": kind, "what": what}
+        for s, (kind, what) in zip(unsolved, found, strict=True)
     ]
 
 
@@ -58,99 +59,94 @@ def failure_lines(failures):
 
 @torch.no_grad()
 def _numbered(model, language, stream, evaluation, which):
-    """What goes wrong in each network of `model`, number `which` of all. stream: single strings."""
+    """The kind of failure and what it is of each network of `model`, number `which` of all.
+    stream: single strings."""
     predicted = most_probable(model(stream.inputs).logits)  # (S, B, T)
     wrong = (predicted != stream.targets) & stream.deterministic & stream.valid
     lengths = range(1, language.length + 1)
     counts = learned_counts(model, language, lengths) if language.multiples else None
     found = []
     for k, s in enumerate(which):
-        bad = wrong[k].any(-1).nonzero()[:, 0].tolist()  # strings, from 0
-        if not bad:
+        bad = wrong[k].any(-1)  # (B,) strings
+        if not bad.any():
             found.append(_in_streams(model.select(k), language, evaluation.stream_accuracy[s]))
         elif counts is not None and counts.constant_error[k]:
             what = f"counts exactly, but turns {counts.error_in_words(k)} at every n"
-            found.append({"kind": "count exactly with a constant error", "what": what})
+            found.append(("count exactly with a constant error", what))
         else:
-            t = int(wrong[k, bad[0]].int().argmax())
-            text = stream.text(language.symbols, bad[0])[: t + 2]
-            guess = language.symbols[int(predicted[k, bad[0], t])]
-            good = [str(n) for n in lengths if n - 1 not in bad]
-            found.append(_first_mistake(text, guess, good, language.length))
+            b = int(bad.int().argmax())
+            t = int(wrong[k, b].int().argmax())
+            text = stream.text(language.symbols, b)
+            read, right = text[: t + 1], text[t + 1]
+            guess = language.symbols[int(predicted[k, b, t])]
+            if right == read[-1]:
+                kind, how = "turn too early", "too early"
+            elif guess == read[-1]:
+                kind, how = "turn too late", "too late"
+            else:
+                kind, how = "turn to the wrong letter", "the wrong letter"
+            good = ", ".join(str(n) for n in lengths if not bad[n - 1])
+            what = (
+                f"right for {f'n = {good}' if good else 'no n'} (of 1 to {language.length}); at "
+                f"n = {b + 1}, after {in_runs(read)}, it predicts {guess}, not {right} ({how})"
+            )
+            found.append((kind, what))
     return found
 
 
-def _first_mistake(text, predicted, good, length):
-    """text: what was read, and what should follow. good: the n that are right."""
-    read, right = text[:-1], text[-1]
-    if right == read[-1]:
-        kind, how = "turn too early", "too early"
-    elif predicted == read[-1]:
-        kind, how = "turn too late", "too late"
-    else:
-        kind, how = "turn to the wrong letter", "the wrong letter"
-    which = f"n = {', '.join(good)}" if good else "no n"
-    n = next(n for n in range(1, length + 1) if str(n) not in good)
-    return {
-        "kind": kind,
-        "what": f"right for {which} (of 1 to {length}); at n = {n}, after {in_runs(read)}, it "
-        f"predicts {predicted}, not {right} ({how})",
-    }
-
-
 @torch.no_grad()
-def failing_pairs(model, language):
-    """The pairs (n, m), both up to the training length, whose string of m is right from the start
-    state but not after the string of n: a list, for a network (S = 1)."""
-    every = torch.arange(1, language.length + 1)
-    pairs = torch.cartesian_prod(every, every)
-    stream = language.streams(pairs)
-    right = right_steps(model(stream.inputs).logits, stream, language)[0] | ~stream.valid
-    return [tuple(pair) for pair in pairs[~right.all(-1)].tolist()]
+def failing_pairs(model, language, longest):
+    """The pairs (m, n), both up to `longest`, of which the string of n is right from the start
+    state of a network (S = 1), but not after the string of m: a list."""
+    n = torch.arange(1, longest + 1)
+    pairs, single = torch.cartesian_prod(n, n), language.strings(n)
+
+    def wrong(stream):  # (B, T)
+        logits = model(stream.inputs.to(model.U.device)).logits.cpu()
+        return ~right_steps(logits, stream, language)[0] & stream.valid
+
+    after = wrong(language.streams(pairs))
+    second = torch.arange(after.shape[1]) >= single.valid.sum(-1)[pairs[:, :1] - 1]
+    failing = (after & second).any(-1) & ~wrong(single).any(-1)[pairs[:, 1] - 1]
+    return [tuple(pair) for pair in pairs[failing].tolist()]
 
 
 def _in_streams(model, language, share):
     """The failure of a network that is right on every single string."""
-    pairs = failing_pairs(model, language)
+    pairs, where = failing_pairs(model, language, language.length), "more than two strings"
     if pairs:
-        named = ", ".join(f"({n},{m})" for n, m in pairs[:MAX_LISTED])
-        left = len(pairs) - MAX_LISTED
-        more = f" and {left} more of {language.length**2}" if left > 0 else ""
-        where = f"fails inside a stream, after the pairs {named}{more}"
-    else:
-        where = "fails inside a stream, after more than two strings"
-    return {
-        "kind": "lose count from string to string",
-        "what": f"right on every single string up to n = {language.length}, but {where}: "
-        f"{1 - float(share):.1%} of the streams are wrong",
-    }
+        where = "the pairs " + ", ".join(f"({m},{n})" for m, n in pairs[:MAX_LISTED])
+        if len(pairs) > MAX_LISTED:
+            where += f" and {len(pairs) - MAX_LISTED} more of {language.length**2}"
+    return "lose count from string to string", (
+        f"right on every single string up to n = {language.length}, but fails inside a stream, "
+        f"after {where}: {1 - float(share):.1%} of the streams are wrong"
+    )
 
 
 @torch.no_grad()
 def _graph(model, language, stream, evaluation, which):
-    """What goes wrong in each network of `model`, number `which` of all. stream: fresh strings."""
+    """As _numbered. stream: fresh strings."""
     logits = model(stream.inputs).logits  # (S, B, T, K)
     wrong = ~right_steps(logits, stream, language) & stream.valid
     lowest = logits.masked_fill(stream.probability == 0, torch.inf).argmin(-1)
     highest = logits.masked_fill(stream.legal, -torch.inf).argmax(-1)
-    recall = evaluation.recall_accuracy
-    found = []
+    recall, found = evaluation.recall_accuracy, []
     for k, s in enumerate(which):
         if not wrong[k].any():
             share = float(evaluation.stream_accuracy[s])
-            found.append({"kind": "nearly right", "what": f"{share:.1%} of the strings are right"})
+            found.append(("nearly right", f"{share:.1%} of the strings are right"))
         elif recall is not None and recall[s] < 0.99:
             share = f"{float(recall[s]):.1%} of the strings (guessing: 50 %)"
-            what = f"recalls the outer letter in {share}"
-            found.append({"kind": "forget the outer letter", "what": what})
+            found.append(("forget the outer letter", f"recalls the outer letter in {share}"))
         else:
             found.append(_worst_node(wrong[k], lowest[k], highest[k], stream, language))
     return found
 
 
 def _worst_node(wrong, lowest, highest, stream, language):
-    """The node at which most steps are wrong (B, T). lowest: the least probable symbol that can
-    come; highest: the most probable illegal one."""
+    """The failure at the node at which most steps are wrong (B, T). lowest: the least probable
+    symbol that can come; highest: the most probable illegal one."""
     node = _commonest(stream.state[wrong])
     there = wrong & (stream.state == node)
     visits, name = int(((stream.state == node) & stream.valid).sum()), language.state_names[node]
@@ -158,12 +154,11 @@ def _worst_node(wrong, lowest, highest, stream, language):
     missed, offered = (language.symbols[_commonest(part)] for part in (lowest, highest))
     if int((lowest == _commonest(lowest)).sum()) == visits:
         what = f"never offers {missed} at node {name}: {offered}, illegal there, is more probable"
-        return {"kind": f"never offer {missed} at node {name}", "what": what}
-    return {
-        "kind": f"offer an illegal symbol at node {name}",
-        "what": f"at {len(lowest) / visits:.1%} of the visits to node {name} it offers {offered}, "
-        f"which is illegal there, rather than {missed}",
-    }
+        return f"never offer {missed} at node {name}", what
+    return f"offer an illegal symbol at node {name}", (
+        f"at {len(lowest) / visits:.1%} of the visits to node {name} it offers {offered}, "
+        f"which is illegal there, rather than {missed}"
+    )
 
 
 def _commonest(values):

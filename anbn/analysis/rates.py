@@ -2,7 +2,8 @@
 
 After the theory of Rodriguez, Wiles & Elman (1999): reading A, the state falls towards an
 attractor of F_A by a factor lambda per A; reading B, it leaves a repelling point of F_B by a factor
-mu per B. With m letters B per A the counts of all n stay apart alike if |lambda mu^m| = 1.
+mu per B. It reaches the output's boundary after m letters B for each A if |lambda mu^m| = 1, and
+the counts of all n stay apart alike.
 
 A trained network need not count near its fixed points. The same factors are therefore measured
 as well, on the distance between neighbouring counts: from after n A to after n + 1 A, and from
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.analysis.dynamics import FixedPoint, Map, fixed_points, solve, srn_maps, visited_states
+from anbn.analysis.dynamics import FixedPoint, eigenvalues, fixed_points, srn_maps, visited_states
 from anbn.evaluate import quantiles
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -32,33 +33,24 @@ class Rates:
     attractor_distance: float | None  # from the state after the most A in training
     repeller: FixedPoint | None  # the repelling fixed point of F_B that the states come nearest to
     repeller_distance: float | None  # from the nearest of them
+    contraction: float | None  # |lambda| per A, at the attractor
+    expansion: float | None  # |mu| per B, at the repelling point
     measured_contraction: float | None  # of the distance between neighbouring counts, per A
     measured_expansion: float | None  # per B
 
     @property
-    def contraction(self):
-        """|lambda| per A, at the attractor."""
-        return None if self.attractor is None else abs(self.attractor.leading) ** (1 / self.period)
-
-    @property
-    def expansion(self):
-        """|mu| per B, at the repelling point."""
-        return None if self.repeller is None else abs(self.repeller.leading)
-
-    @property
     def product(self):
         """|lambda mu^m|: 1 keeps the counts of all n apart alike."""
-        return self._product(self.contraction, self.expansion)
+        if self.contraction is None or self.expansion is None:
+            return None
+        return self.contraction * self.expansion**self.multiple
 
     @property
     def measured_product(self):
         """The same of the measured factors."""
-        return self._product(self.measured_contraction, self.measured_expansion)
-
-    def _product(self, contraction, expansion):
-        if contraction is None or expansion is None:
+        if self.measured_contraction is None:
             return None
-        return contraction * expansion**self.multiple
+        return self.measured_contraction * self.measured_expansion**self.multiple
 
 
 def counting_rates(model, language):
@@ -75,60 +67,41 @@ def counting_rates(model, language):
     path = [read_b(end)]  # of a string with very many A
     for _ in range(200):
         path.append(read_b(path[-1]))
-    points = fixed_points(read_b, torch.cat([near, torch.stack(path)]))
-    repellers = [point for point in points if abs(point.leading) > 1]
-    distances = [float((near - point.position).norm(dim=-1).min()) for point in repellers]
-    repeller_distance, repeller = min(
-        zip(distances, repellers, strict=True), key=lambda pair: pair[0], default=(None, None)
-    )
+    repellers = [
+        (float((near - point.position).norm(dim=-1).min()), point)
+        for point in fixed_points(read_b, torch.cat([near, torch.stack(path)]))
+        if point.leading > 1
+    ]
+    distance, repeller = min(repellers, key=lambda pair: pair[0], default=(None, None))
     return Rates(
         times,
         attractor,
         period,
         None if attractor is None else float((last_a - attractor.position).norm()),
         repeller,
-        repeller_distance,
+        distance,
+        None if attractor is None else attractor.leading ** (1 / period),
+        None if repeller is None else repeller.leading,
         *_measured(hidden, times),
     )
 
 
 def _attractor(map, start):
-    """Where a map leads from `start` (H,): the FixedPoint of the map applied `period` times, the
+    """Where a map leads from `start` (H,): a FixedPoint of the map applied `period` times, the
     period, and the point reached. None and 1 if no cycle of at most MAX_PERIOD is reached."""
     end = start
     for _ in range(25):
         for _ in range(200):
             end = map(end)
-        path = [end]
-        for _ in range(MAX_PERIOD):
+        path, slopes = [end], [torch.eye(map.n_hidden, dtype=end.dtype)]
+        for _ in range(MAX_PERIOD):  # the derivative of several steps by the chain rule
+            slopes.append(map.jacobian(path[-1]) @ slopes[-1])
             path.append(map(path[-1]))
-        if min(float((again - end).abs().max()) for again in path[1:]) > 1e-9:
-            continue
-        for period in range(
-            1, MAX_PERIOD + 1
-        ):  # where a point is near, it is not on a longer cycle
-            for point in solve(_times(map, period), end[None].clone()):
-                if (point.position - end).abs().max() < 1e-6:
-                    return point, period, end
+        distances = [float((again - end).abs().max()) for again in path]
+        if min(distances[1:]) < 1e-9:  # one step may be off by more where the approach is slow
+            period = next(p for p in range(1, MAX_PERIOD + 1) if distances[p] < 1e-6)
+            return FixedPoint(end, eigenvalues(slopes[period]), distances[period]), period, end
     return None, 1, end
-
-
-def _times(map, period):
-    """The map applied `period` times, with its derivative by the chain rule."""
-
-    def step(hidden):
-        for _ in range(period):
-            hidden = map(hidden)
-        return hidden
-
-    def jacobian(hidden):
-        product = map.jacobian(hidden)
-        for _ in range(period - 1):
-            hidden = map(hidden)
-            product = map.jacobian(hidden) @ product
-        return product
-
-    return Map(map.name * period, map.n_hidden, step, jacobian)
 
 
 def _measured(hidden, multiple):
@@ -136,16 +109,14 @@ def _measured(hidden, multiple):
     n = 1..N: hidden (N, T, H), row n - 1 the string a^n b^(mn). None and None for fewer than three
     n, or where a distance is below LOST."""
     longest = len(hidden)
-    gaps = hidden[-1, 1:longest].sub(hidden[-1, : longest - 1]).norm(dim=-1)  # (N-1,) after A
-    last = [
-        (hidden[n, n + multiple * n] - hidden[n - 1, n - 1 + multiple * n]).norm()
-        for n in range(1, longest)
-    ]
-    if longest < 3 or min(*gaps, *last) < LOST:
+    n = torch.arange(1, longest)
+    after_a = hidden[-1, :longest].diff(dim=0).norm(dim=-1)  # (N-1,)
+    after_b = (hidden[n, n + multiple * n] - hidden[n - 1, n - 1 + multiple * n]).norm(dim=-1)
+    if longest < 3 or min(after_a.min(), after_b.min()) < LOST:
         return None, None
-    grown = torch.stack(last).log().sum() - gaps.log().sum()
+    grown = float((after_b.log() - after_a.log()).sum())
     steps = multiple * longest * (longest - 1) / 2
-    return float((gaps[-1] / gaps[0]) ** (1 / (longest - 2))), math.exp(grown / steps)
+    return float((after_a[-1] / after_a[0]) ** (1 / (longest - 2))), math.exp(grown / steps)
 
 
 def rates_by_success(networks, evaluation):
@@ -153,33 +124,32 @@ def rates_by_success(networks, evaluation):
     {...}}, each with quantiles of the first failing n, of the product of the eigenvalues
     |lambda mu^m| where a network has both fixed points (`with_both`), and of the same product
     measured on its states."""
-    every = [
-        counting_rates(networks.model.select(s), networks.language)
-        for s in range(networks.model.n_networks)
-    ]
-    firsts, solved_or_not = evaluation.first_failing_n.tolist(), evaluation.solved.tolist()
-    rows = list(zip(every, firsts, solved_or_not, strict=True))
-    return {
-        name: _group([(rates, n) for rates, n, s in rows if s == solved])
-        for name, solved in (("solved", True), ("not_solved", False))
-    }
-
-
-def _group(rows):
-    products = [rates.product for rates, _ in rows if rates.product is not None]
-    measured = [rates.measured_product for rates, _ in rows if rates.measured_product is not None]
-    return {
-        "networks": len(rows),
-        "first_failing_n": _levels([n for _, n in rows]),
-        "with_both": len(products),
-        "eigenvalue_product": _levels(products),
-        "measured_product": _levels(measured),
-    }
+    groups = {"solved": [], "not_solved": []}
+    for s, solved in enumerate(evaluation.solved.tolist()):
+        rates = counting_rates(networks.model.select(s), networks.language)
+        row = int(evaluation.first_failing_n[s]), rates.product, rates.measured_product
+        groups["solved" if solved else "not_solved"].append(row)
+    content = {}
+    for name, rows in groups.items():
+        failing, products, measured = (
+            [row[k] for row in rows if row[k] is not None] for k in range(3)
+        )
+        content[name] = {
+            "networks": len(rows),
+            "first_failing_n": _levels(failing),
+            "with_both": len(products),
+            "eigenvalue_product": _levels(products),
+            "measured_product": _levels(measured),
+        }
+    return content
 
 
 def _levels(values):
-    found = quantiles(torch.tensor(values), LEVELS) if values else []
-    return {f"{q:.0%}": value for q, value in zip(LEVELS, found, strict=True)} if found else None
+    """Quantiles by name; None of no values."""
+    if not values:
+        return None
+    found = quantiles(torch.tensor(values), LEVELS)
+    return {f"{level:.0%}": value for level, value in zip(LEVELS, found, strict=True)}
 
 
 def rates_lines(content, multiple):
@@ -189,16 +159,14 @@ def rates_lines(content, multiple):
         "",
         "Contraction under A times expansion under B, 10 %, 50 % and 90 % of the networks:",
     ]
-    for name, group in content.items():
-        if not group["networks"]:
-            continue
-        eigenvalues, measured = (
-            "none" if part is None else ", ".join(f"{value:.2f}" for value in part.values())
-            for part in (group["eigenvalue_product"], group["measured_product"])
-        )
-        lines.append(
-            f"    {name.replace('_', ' ')}, {group['networks']} networks: measured on the states "
-            f"{measured}; |lambda mu{power}| at the fixed points {eigenvalues} "
-            f"({group['with_both']} have both)"
-        )
-    return lines
+
+    def shown(levels):
+        return ", ".join(f"{value:.2f}" for value in levels.values()) if levels else "none"
+
+    return lines + [
+        f"    {name.replace('_', ' ')}, {group['networks']} networks: measured on the states "
+        f"{shown(group['measured_product'])}; |lambda mu{power}| at the fixed points "
+        f"{shown(group['eigenvalue_product'])} ({group['with_both']} have both)"
+        for name, group in content.items()
+        if group["networks"]
+    ]

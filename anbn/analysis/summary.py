@@ -15,8 +15,7 @@ from anbn.analysis.diagnosis import diagnose
 from anbn.analysis.dynamics import all_fixed_points
 from anbn.analysis.explanation import machine, share
 from anbn.analysis.extract import studies
-from anbn.plots.cells import cell_bars
-from anbn.plots.counts import first_failure, learned_count
+from anbn.plots.counts import cell_bars, first_failure, learned_count
 from anbn.plots.dynamics import number_text, phase_portraits
 from anbn.plots.machine import draw_machine, draw_over_hidden
 from anbn.reach import learned_counts
@@ -44,35 +43,29 @@ def analyse(model, language, trace, evaluation, title):
     title: of the figures."""
     found, words = Analysis(), []
     if model.kind == "lstm":
-        rows = gate_table(trace)
-        changes = cell_changes(trace)
-        found.add(gate_lines(rows, trace.n_hidden), gates=rows)
-        found.add(
-            ["What each cell counts", *cell_table(changes)],
-            cell_changes=[asdict(change) for change in changes],
-        )
+        gates, changes = gate_table(trace), cell_changes(trace)
+        found.add(gate_lines(gates, trace.n_hidden), gates=gates)
+        rows = [asdict(change) for change in changes]
+        found.add(["What each cell counts", *cell_table(changes)], cell_changes=rows)
         found.figures["cell_changes.png"] = cell_bars(changes, title)
     else:
         points = all_fixed_points(model, language)
-        lines, rows = _fixed_points(points, language)
-        found.add(lines, fixed_points=rows)
+        _add_fixed_points(found, points, language)
         if model.n_hidden > 1:
-            figure = phase_portraits(model, language, title, points)
-            found.figures["phase_portraits.png"] = figure
+            portraits = phase_portraits(model, language, title, points)
+            found.figures["phase_portraits.png"] = portraits
     if language.multiples and evaluation.first_failing_n is not None:
         first = int(evaluation.first_failing_n[0])
         diagnosis = diagnose(model, language, first, evaluation.n_most)
         words += counting(diagnosis)
-        counts = learned_counts(model, language)
-        found.figures["learned_count.png"] = learned_count(counts, title)
+        found.figures["learned_count.png"] = learned_count(learned_counts(model, language), title)
         if diagnosis.failure is not None:
-            figure = first_failure(model, language, diagnosis, title)
-            found.figures["first_failure.png"] = figure
+            drawn = first_failure(model, language, diagnosis, title)
+            found.figures["first_failure.png"] = drawn
         if diagnosis.rates is not None:
-            lines, rates = _rates(diagnosis.rates)
-            found.add(lines, rates=rates)
+            _add_rates(found, diagnosis.rates)
     near_far = studies(model, language)
-    _machine(near_far, language, title, found)
+    _add_machine(found, near_far, language, title)
     words += machine(near_far, language)
     found.add(["How it does it", *words], explanation=words)
     return found
@@ -80,59 +73,52 @@ def analyse(model, language, trace, evaluation, title):
 
 def gate_lines(rows, n_units):
     """The gates of an LSTM in each stage, as lines of text: mean, spread, and open or closed."""
-    width = max(len(row["stage"]) for row in rows)
-    heading = "".join(f"  {f'unit {u + 1}':24}" for u in range(n_units))
     lines = ["Gates by stage: mean +- standard deviation, open above 2/3, closed below 1/3"]
     if max(row["spread"] for row in rows) > 0.3:
         lines.append("(a spread near 0.5: open at some of the steps and closed at the others)")
-    lines.append(f"{'stage':{width}}  {'gate':11}{heading}".rstrip())
-    for first in range(0, len(rows), n_units):
-        stage, gate = rows[first]["stage"], rows[first]["gate"].replace("_", " ")
-        cells = (
-            f"{r['mean']:.2f} +- {r['spread']:.2f} {r['state']}" for r in rows[first:][:n_units]
-        )
+    table = {("stage", "gate"): [f"unit {u + 1}" for u in range(n_units)]}
+    for row in rows:
+        cell = f"{row['mean']:.2f} +- {row['spread']:.2f} {row['state']}"
+        table.setdefault((row["stage"], row["gate"].replace("_", " ")), []).append(cell)
+    width = max(len(row["stage"]) for row in rows)
+    for (stage, gate), cells in table.items():
         shown = "".join(f"  {cell:24}" for cell in cells)
         lines.append(f"{stage:{width}}  {gate:11}{shown}".rstrip())
     return lines
 
 
-def _fixed_points(points, language):
-    """Lines and rows on the fixed points of each symbol's map."""
+def _add_fixed_points(found, points, language):
     lines, rows = ["Fixed points of each symbol's map"], []
     for symbol, some in zip(language.symbols, points, strict=True):
         for point in some:
-            place = ", ".join(f"{x:.3f}" for x in point.position.tolist())
-            values = ", ".join(number_text(v) for v in point.eigenvalues.tolist())
+            position, eigenvalues = point.position.tolist(), point.eigenvalues.tolist()
+            place = ", ".join(f"{x:.3f}" for x in position)
+            values = ", ".join(number_text(v) for v in eigenvalues)
             lines.append(f"{symbol}: ({place})  eigenvalues {values}  {point.kind}")
-            rows.append(
-                {
-                    "symbol": symbol,
-                    "position": point.position.tolist(),
-                    "eigenvalues": [str(complex(v)) for v in point.eigenvalues.tolist()],
-                    "kind": point.kind,
-                }
-            )
-    return lines, rows
+            row = {"symbol": symbol, "position": position}
+            row["eigenvalues"] = [str(v) for v in eigenvalues]
+            rows.append(row | {"kind": point.kind})
+    found.add(lines, fixed_points=rows)
 
 
-def _rates(rates):
-    """Lines and a dict on contraction under A and expansion under B."""
+def _add_rates(found, rates):
+    """Contraction under A and expansion under B."""
     names = ("contraction", "expansion", "product")
-    names += tuple(f"measured_{name}" for name in names)
     content = {name: getattr(rates, name) for name in names}
+    content |= {f"measured_{name}": getattr(rates, f"measured_{name}") for name in names}
     shown = ["-" if value is None else f"{value:.3f}" for value in content.values()]
     law = "contraction x expansion" + (f"^{rates.multiple}" if rates.multiple > 1 else "")
     lines = [
         f"Contraction per A, expansion per B, {law} (1 keeps count)",
-        f"at the fixed points:          {shown[0]}, {shown[1]}, {shown[2]}",
-        f"between neighbouring counts:  {shown[3]}, {shown[4]}, {shown[5]}",
+        f"at the fixed points:          {', '.join(shown[:3])}",
+        f"between neighbouring counts:  {', '.join(shown[3:])}",
     ]
-    return lines, content
+    found.add(lines, rates=content)
 
 
-def _machine(near_far, language, title, found):
-    """Add the finite-state machine of the training length, and how far it holds, there and at
-    twice that. near_far: extract.studies."""
+def _add_machine(found, near_far, language, title):
+    """The finite-state machine of the training length, and how far it holds, there and at twice
+    that. near_far: extract.studies."""
     smaller = near_far[0].machine
     found.files["machine.dot"] = smaller.as_dot()
     found.files["machine.json"] = json.dumps(smaller.as_dict(), indent=1) + "\n"
@@ -140,17 +126,18 @@ def _machine(near_far, language, title, found):
     found.figures["machine_hidden.png"] = draw_over_hidden(smaller, language, title)
     lines, rows = ["Finite-state machine"], []
     for study in near_far:
+        longest, n_states = study.machine.longest, study.machine.n_states
         lines.append(
-            f"{language.length_means} up to {study.machine.longest}: {study.machine.n_states} "
-            f"states; agrees with the network at {share(study.with_network)} of the steps, with "
-            f"the language at {share(study.with_language)}"
+            f"{language.length_means} up to {longest}: {n_states} states; agrees with the network "
+            f"at {share(study.with_network)} of the steps, with the language at "
+            f"{share(study.with_language)}"
         )
         if study.differs:
             lines.append(f"    first wrong on {in_runs(study.differs)}")
         rows.append(
             {
-                "longest": study.machine.longest,
-                "states": study.machine.n_states,
+                "longest": longest,
+                "states": n_states,
                 "agrees_with_network": study.with_network,
                 "agrees_with_language": study.with_language,
                 "network_with_language": study.network_with_language,

@@ -1,7 +1,7 @@
 """Phase portraits of an SRN: what each symbol does to the hidden units. Every function that draws
 a whole picture returns a Figure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,10 +9,9 @@ from matplotlib.lines import Line2D
 
 from anbn.analysis.dynamics import all_fixed_points, srn_maps, visited_states
 from anbn.models import ModelError
-from anbn.plots.style import COLOURS, FONT, PAPER, Figure, along, draw_regions, drawn, place_labels
+from anbn.plots.style import ARROW, Figure, along, colour, defaults, draw_regions, place_labels
 
 MAX_ROWS = 40  # strings drawn of a language whose strings are not numbered
-BOXED = {**PAPER, "edgecolor": "0.6", "lw": 0.5}
 POINT_LOOKS = {  # kind of fixed point: marker, fill
     "stable": ("o", "black"),
     "saddle": ("X", "#d62728"),
@@ -40,51 +39,36 @@ class Plane:
         """(..., 2) -> (..., H), the point of the plane itself."""
         return points @ self.axes.T + self.origin
 
-    @property
-    def note(self):
-        """What must be said on the figure: empty where the plane is all there is."""
-        if len(self.origin) == 2:
-            return ""
-        return (
-            f"shown in the plane of the two leading principal directions of the visited states "
-            f"({self.share:.0%} of their variance)"
-        )
+    def figure(self, title, width, height):
+        """A Figure; under its title stands what the plane is, unless it is all there is."""
+        if len(self.origin) > 2:
+            title += (
+                f"\nshown in the plane of the two leading principal directions of the visited "
+                f"states ({self.share:.0%} of their variance)"
+            )
+        return Figure(title, width, height)
 
 
-def plane_of(hidden):
-    """The Plane to draw hidden states (N, H) in, H >= 2."""
-    n_hidden = hidden.shape[-1]
-    if n_hidden == 2:
-        low_high = (-1.08, 1.08)
-        names = ("hidden unit 1", "hidden unit 2")
-        return Plane(hidden.new_zeros(2), torch.eye(2).to(hidden), 1.0, (low_high,) * 2, names)
+def plane_of(hidden, points=()):
+    """The Plane to draw hidden states (N, H) in, H >= 2, with room for `points`, a list of (H,)."""
+    if hidden.shape[-1] == 2:
+        names, limits = ("hidden unit 1", "hidden unit 2"), ((-1.08, 1.08),) * 2
+        return Plane(hidden.new_zeros(2), torch.eye(2).to(hidden), 1.0, limits, names)
     origin = hidden.mean(0)
     _, size, directions = torch.linalg.svd(hidden - origin, full_matrices=False)
     axes = directions[:2].T
     # a direction and its opposite are alike: the largest part shall be positive
     largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
     axes = axes * torch.where(largest < 0, -1, 1)
-    limits = _around((hidden - origin) @ axes)
+    flat = (torch.cat([hidden, *(point[None] for point in points)]) - origin) @ axes
+    low, high = flat.amin(0), flat.amax(0)
+    margin = 0.12 * (high - low).clamp(min=0.2)
+    limits = tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
     share = float(size[:2].square().sum() / size.square().sum().clamp(min=1e-30))
     return Plane(origin, axes, share, limits, ("principal direction 1", "principal direction 2"))
 
 
-def _around(flat):
-    """Limits around points (N, 2) of the plane."""
-    low, high = flat.amin(0), flat.amax(0)
-    margin = 0.12 * (high - low).clamp(min=0.2)
-    return tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
-
-
-def _showing(plane, hidden, points):
-    """The Plane widened so that the fixed points can be seen besides the hidden states."""
-    if len(plane.origin) == 2 or not points:
-        return plane
-    positions = torch.stack([point.position for point in points])
-    return replace(plane, limits=_around(plane.flat(torch.cat([hidden, positions]))))
-
-
-@drawn
+@defaults()
 def phase_portraits(model, language, title, points=None):
     """A panel per symbol for an SRN (S = 1) with two or more hidden units: where the symbol's map
     leads (arrows), its fixed points with their eigenvalues, the steps of strings with several n,
@@ -94,33 +78,38 @@ def phase_portraits(model, language, title, points=None):
         raise ModelError("a phase portrait needs a plane: the network has one hidden unit")
     maps = srn_maps(model, language.symbols)
     stream, activity = visited_states(model, language)
-    hidden = activity.hidden[0].detach().cpu().double()  # (B, T, H)
+    stream, hidden = stream.to("cpu"), activity.hidden[0].cpu().double()  # (B, T, H)
     start = model.start(1).hidden[0].detach().cpu().double()  # (1, H)
-    before = torch.cat([start[None].expand(len(hidden), -1, -1), hidden[:, :-1]], 1)
-    valid, inputs = stream.valid.cpu(), stream.inputs.cpu()
-    shown = valid
+    path = torch.cat([start.expand(len(hidden), 1, -1), hidden], 1)  # (B, T + 1, H)
+    shown = stream.valid
     if language.numbered:  # the string and the first symbol of the next one
         last = torch.tensor([len(language.word(n)) for n in range(1, len(hidden) + 1)])
-        shown = torch.arange(valid.shape[1]) <= last[:, None]
+        shown = torch.arange(hidden.shape[1]) <= last[:, None]
     points = all_fixed_points(model, language) if points is None else points
-    states = torch.cat([start, hidden[valid]])
-    plane = _showing(plane_of(states), states, sum(points, []))
+    positions = [point.position for some in points for point in some]
+    plane = plane_of(torch.cat([start, hidden[stream.valid]]), positions)
+    ends = plane.flat(torch.stack([path[:, :-1], path[:, 1:]], 2)).numpy()  # (B, T, 2, 2)
     across = 2 if len(maps) in (2, 4) else 3
-    down = -(-len(maps) // across)
-    side = 8.6 / across
-    title = "\n".join(filter(None, [title, plane.note]))
-    figure = Figure(title, 8.6, (side + 0.1) * down + 1.4)
-    axes = figure.subplots(down, across, squeeze=False).ravel()
-    rows = _several(language, len(hidden))
+    height = (8.6 / across + 0.1) * -(-len(maps) // across) + 1.4
+    figure = plane.figure(title, 8.6, height)
+    axes = figure.grid_of(len(maps), across)
+    if language.numbered:  # several n
+        count = len(hidden)
+        chosen = sorted({1, max(1, count // 3), max(1, 2 * count // 3), count})
+        rows = [(colour(k), n - 1) for k, n in zip((0, 2, 4, 3), chosen, strict=False)]
+    else:
+        rows = [(colour(0), b) for b in range(min(len(hidden), MAX_ROWS))]
     steps = []
-    for k, (ax, map) in enumerate(zip(axes, maps, strict=False)):
+    for k, (ax, map) in enumerate(zip(axes, maps, strict=True)):
         _draw_field(ax, map, plane)
-        steps.append([])
+        reading = (shown & (stream.inputs == k)).numpy()  # (B, T)
+        steps.append(along(np.concatenate([ends[b, reading[b]] for _, b in rows])))
         for shade, b in rows:
-            here = shown[b] & (inputs[b] == k)
-            ends = plane.flat(torch.stack([before[b][here], hidden[b][here]], 1)).numpy()
-            _draw_steps(ax, ends, shade)
-            steps[-1].append(along(ends))
+            if reading[b].any():
+                before, after = ends[b, reading[b]].swapaxes(0, 1)  # (steps, 2) each
+                style = {**ARROW, "width": 0.006, "alpha": 0.9, "color": shade, "zorder": 3}
+                ax.quiver(*before.T, *(after - before).T, **style)
+                ax.plot(*after.T, ".", color=shade, ms=5, zorder=3)
         for point in points[k]:
             marker, fill = POINT_LOOKS[point.kind]
             look = {"mfc": fill, "mec": "black", "ms": 8, "mew": 1.2, "zorder": 5}
@@ -129,29 +118,19 @@ def phase_portraits(model, language, title, points=None):
         ax.set(xlim=plane.limits[0], ylim=plane.limits[1])
         ax.locator_params(nbins=5)
         ax.label_outer()
-    for ax in axes[len(maps) :]:
-        ax.remove()
-    kinds = {point.kind for some in points for point in some}
-    _key(figure, kinds, rows, language)
-    figure.draw_without_rendering()
-    region = _most_probable(model, plane)
-    for ax, some, paths in zip(axes, points, steps, strict=False):
-        path = np.concatenate(paths)
+    _key(figure, {point.kind for some in points for point in some}, rows, language)
+    figure.draw_without_rendering()  # the layout is final from here on
+    exact = model.select(0).cpu().double()
+
+    def most_probable(flat):
+        return exact.read_out(plane.lift(torch.from_numpy(flat))[None])[0].argmax(-1).numpy()
+
+    for ax, some, path in zip(axes, points, steps, strict=True):
         places = [plane.flat(point.position).tolist() for point in some]
-        names = [f"next: {symbol}" for symbol in language.symbols]
-        taken = draw_regions(ax, region, names, [*path.tolist(), *places], fontsize=FONT)
+        taken = draw_regions(ax, most_probable, language.symbols, [*path, *places])
         texts = [", ".join(number_text(v) for v in point.eigenvalues[:2]) for point in some]
-        labels = list(zip(texts, places, strict=True))
-        place_labels(ax, labels, [*path.tolist(), *taken], fontsize=FONT, bbox=BOXED)
+        place_labels(ax, list(zip(texts, places, strict=True)), [*path, *taken])
     return figure
-
-
-def _several(language, n_rows):
-    """(colour, row) of the strings to draw: several n, or MAX_ROWS strings that have none."""
-    if not language.numbered:
-        return [(COLOURS[0], b) for b in range(min(n_rows, MAX_ROWS))]
-    chosen = sorted({1, max(1, n_rows // 3), max(1, 2 * n_rows // 3), n_rows})
-    return [(COLOURS[k], n - 1) for k, n in zip((0, 2, 4, 3), chosen, strict=False)]
 
 
 def _draw_field(ax, map, plane):
@@ -163,27 +142,7 @@ def _draw_field(ax, map, plane):
     length = change.norm(dim=-1, keepdim=True).clamp(min=1e-9)
     # the square root keeps short steps visible beside long ones; none longer than a grid step
     arrow = change / length * (length / length.max()).sqrt() * (x_high - x_low) / 18
-    style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.003, "color": "0.72"}
-    ax.quiver(*points.numpy().T, *arrow.numpy().T, zorder=1, **style)
-
-
-def _most_probable(model, plane):
-    """A function of points (..., 2) of the plane: the most probable next symbol there (...)."""
-    V, bias = model.V[0].detach().cpu().double(), model.out_bias[0].detach().cpu().double()
-    return lambda points: (plane.lift(torch.from_numpy(points)) @ V + bias).argmax(-1).numpy()
-
-
-def _draw_steps(ax, ends, shade):
-    """Each step of one string, from state to state: ends (steps, 2, 2)."""
-    if len(ends):
-        ax.quiver(
-            *ends[:, 0].T,
-            *(ends[:, 1] - ends[:, 0]).T,
-            **{"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006, "alpha": 0.9},
-            color=shade,
-            zorder=3,
-        )
-        ax.plot(*ends[:, 1].T, ".", color=shade, ms=5, zorder=3)
+    ax.quiver(*points.numpy().T, *arrow.numpy().T, **ARROW, zorder=1, width=0.003, color="0.72")
 
 
 def number_text(value):
@@ -203,6 +162,4 @@ def _key(figure, kinds, rows, language):
     if language.numbered:
         handles += [Line2D([], [], color=c, marker=".", label=f"n = {b + 1}") for c, b in rows]
     handles.append(Line2D([], [], color="black", lw=1, label="output boundary"))
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(len(handles), 6), fontsize=FONT
-    )
+    figure.legend_below(handles, 6)

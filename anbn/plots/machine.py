@@ -2,6 +2,7 @@
 hidden space it was found in. Every function returns a Figure."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import torch
@@ -11,14 +12,14 @@ from matplotlib.patches import Circle, FancyArrowPatch
 from matplotlib.path import Path
 
 from anbn.plots.dynamics import plane_of
-from anbn.plots.style import FONT, LIGHT, PAPER, SMALL, Figure, colour, drawn, place_labels
+from anbn.plots.style import FONT, LIGHT, PAPER, SMALL, Figure, colour, defaults, place_labels
 
 MAX_FREE = 24  # machines of so many states are laid out by their distances in the graph
 MAX_STATES = 60  # drawn; of a larger machine the first ones
 RADIUS = 0.30  # of a state; states are at least 1.15 apart
 
 
-@drawn
+@defaults()
 def draw_machine(machine, language, title):
     """The machine as a graph: states as circles with their number and what they predict, an arrow
     per transition in the colour of its symbol. Machines for numbered strings, and large ones, are
@@ -26,7 +27,7 @@ def draw_machine(machine, language, title):
     there."""
     free = machine.n_states <= (12 if language.numbered else MAX_FREE)
     place = _by_distance(machine) if free else _in_columns(machine, language.symbols)
-    place = np.array(place[:MAX_STATES])
+    place = place[:MAX_STATES]  # (states, 2)
     arcs = {e: s for e, s in machine.arcs().items() if max(e) < len(place)}
     curves = {ends: _curve(place, *ends) for ends in arcs if ends[0] != ends[1]}
     corners = np.concatenate([place - 0.75, place + 0.75, [place[0] - (1.3, 0)], *curves.values()])
@@ -36,8 +37,7 @@ def draw_machine(machine, language, title):
     title += "\nin a state: its number, and what it predicts"
     if len(place) < machine.n_states:
         title += f"; the first {len(place)} of {machine.n_states} states"
-    height = inch * (bottom - top)
-    figure = Figure(title, max(7.5, inch * (right - left)), height + 1.6)
+    figure = Figure(title, max(7.5, inch * (right - left)), inch * (bottom - top) + 1.6)
     ax = figure.add_subplot()
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     ax.axis("off")
@@ -61,13 +61,11 @@ def _key(figure, machine, language, *more):
     seen = sorted({s for ways in machine.transitions for s in ways}, key=language.symbols.index)
     shades = {symbol: colour(language.symbols.index(symbol)) for symbol in seen}
     handles = [Line2D([], [], color=c, marker=">", label=f"reading {s}") for s, c in shades.items()]
-    handles += more
-    columns = min(len(handles), 5)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=FONT)
+    figure.legend_below([*handles, *more])
 
 
 def _by_distance(machine):
-    """Places (x, y) whose distances are near those in the graph: stress majorisation (Gansner,
+    """Places (states, 2) whose distances are near those in the graph: stress majorisation (Gansner,
     Koren & North 2004) from a circle. The state farthest from the start lies to its right."""
     n = machine.n_states
     apart = np.full((n, n), float(n))
@@ -89,31 +87,26 @@ def _by_distance(machine):
     turn = math.atan2(towards[1], towards[0])
     points = points @ [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]
     nearest = (np.linalg.norm(points[:, None] - points, axis=-1) + 9 * np.eye(n)).min()
-    points = (points - points.min(0)) * 1.25 / max(nearest, 0.5)
-    return [tuple(point) for point in points.tolist()]
+    return (points - points.min(0)) * 1.25 / max(nearest, 0.5)
 
 
 def _in_columns(machine, symbols):
-    """Places (x, y): the column is the number of symbols read on the shortest way to a state, the
-    row follows the last of these symbols, then the state's number."""
-    distance, by = {0: 0}, {0: 0}
-    queue = [0]
+    """Places (states, 2): the column is the number of symbols read on the shortest way to a state,
+    the row follows the last of these symbols, then the state's number."""
+    column, last, queue = {0: 0}, {0: 0}, [0]
     for state in queue:
         for symbol, to in machine.transitions[state].items():
-            if to not in distance:
-                distance[to], by[to] = distance[state] + 1, symbols.index(symbol)
+            if to not in column:
+                column[to], last[to] = column[state] + 1, symbols.index(symbol)
                 queue.append(to)
-    columns = {}
-    for state in range(machine.n_states):
-        columns.setdefault((by[state], distance[state]), []).append(state)
-    place, top = [None] * machine.n_states, 0
-    for symbol in range(len(symbols)):
-        rows = [states for (read, _), states in columns.items() if read == symbol]
-        for (read, x), states in columns.items():
-            if read == symbol:
-                for y, state in enumerate(states):
-                    place[state] = (1.3 * x, 1.15 * (top + y))
-        top += max(map(len, rows), default=0)
+    place, top = np.zeros((machine.n_states, 2)), 0
+    for k in range(len(symbols)):
+        filled = Counter()  # column: states in it
+        for state in range(machine.n_states):
+            if last[state] == k:
+                place[state] = 1.3 * column[state], 1.15 * (top + filled[column[state]])
+                filled[column[state]] += 1
+        top += max(filled.values(), default=0)
     return place
 
 
@@ -154,7 +147,7 @@ def _draw_arc(ax, origin, curve, label, language, font):
     ax.text(*at, label, fontsize=font, color=shade, zorder=2.5, **centred)
 
 
-@drawn
+@defaults()
 def draw_over_hidden(machine, language, title):
     """The machine over the hidden space it was found in: the states visited, each joined to the
     centre of the state of the machine that it is, whose number stands there; an arrow per
@@ -166,24 +159,23 @@ def draw_over_hidden(machine, language, title):
     plane = plane_of(torch.cat(visits))
     if machine.n_states > MAX_STATES:
         title += f"\nthe first {MAX_STATES} of {machine.n_states} states"
-    figure = Figure("\n".join(filter(None, [title, plane.note])), 8.2, 6.8)
+    figure = plane.figure(title, 8.2, 6.8)
     ax = figure.add_subplot()
     flat = [plane.flat(part).numpy() for part in visits[:MAX_STATES]]
-    centres = [points.mean(0) if len(points) else None for points in flat]
-    font = FONT if machine.n_states <= MAX_FREE else SMALL
-    ways = []
-    for points, centre in zip(flat, centres, strict=True):
-        lines = [(centre, point) for point in points]
+    centres = {state: points.mean(0) for state, points in enumerate(flat) if len(points)}
+    for state, centre in centres.items():
+        lines = [(centre, point) for point in flat[state]]
         ax.add_collection(LineCollection(lines, colors="0.75", linewidths=0.6, zorder=1))
-        ax.plot(*points.T, ".", color="0.45", ms=3, zorder=2)
+        ax.plot(*flat[state].T, ".", color="0.45", ms=3, zorder=2)
+    ways, loops = [], {}  # points along the arrows; what is read where a state leads to itself
     for (origin, to), symbols in machine.arcs().items():
-        if max(origin, to) >= len(centres) or centres[origin] is None or centres[to] is None:
-            continue
-        shade = colour(language.symbols.index(symbols[0]))
-        if origin != to:
-            style = {"arrowstyle": "-|>", "mutation_scale": 8, "color": shade, "lw": 0.9}
-            bent = {"connectionstyle": "arc3,rad=0.12", "shrinkA": 3, "shrinkB": 3, "alpha": 0.8}
-            ax.add_patch(FancyArrowPatch(centres[origin], centres[to], **style, **bent, zorder=3))
+        if origin == to:
+            loops[origin] = f" \N{CLOCKWISE OPEN CIRCLE ARROW}{symbols.replace(', ', '')}"
+        elif origin in centres and to in centres:
+            style = {"arrowstyle": "-|>", "mutation_scale": 8, "lw": 0.9, "alpha": 0.8, "zorder": 3}
+            style |= {"connectionstyle": "arc3,rad=0.12", "shrinkA": 3, "shrinkB": 3}
+            style["color"] = colour(language.symbols.index(symbols[0]))
+            ax.add_patch(FancyArrowPatch(centres[origin], centres[to], **style))
             ways.append(np.linspace(centres[origin], centres[to], 12))
     ax.plot(*flat[0][0], "*", mfc="white", mec="black", ms=14, zorder=4)
     (left, right), (low, high) = plane.limits
@@ -193,12 +185,8 @@ def draw_over_hidden(machine, language, title):
     star = Line2D([], [], ls="", marker="*", mfc="white", mec="black", ms=12, label="start state")
     _key(figure, machine, language, star)
     figure.draw_without_rendering()
-    labels = []
-    for state, centre in enumerate(centres):
-        if centre is not None:
-            itself = [s for s, to in machine.transitions[state].items() if to == state]
-            loop = f" \N{CLOCKWISE OPEN CIRCLE ARROW}{''.join(itself)}" if itself else ""
-            labels.append((f"{state}{loop}", centre))
+    labels = [(f"{state}{loops.get(state, '')}", centre) for state, centre in centres.items()]
     box = {**PAPER, "edgecolor": "0.5", "lw": 0.4, "pad": 1}
+    font = FONT if machine.n_states <= MAX_FREE else SMALL
     place_labels(ax, labels, np.concatenate([*flat, *ways]), fontsize=font, bbox=box)
     return figure

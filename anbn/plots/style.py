@@ -1,10 +1,9 @@
 """What all figures of Part 3 share: colours, size, title, and labels that lie on free ground.
 
 Figures are drawn under matplotlib's defaults, whatever the reader's own settings are (text.usetex,
-a style file): a figure is a `Figure` of this file, made by a function under `@drawn`.
+a style file): a figure is a `Figure` of this file, made by a function under `@defaults()`.
 """
 
-import functools
 from contextlib import contextmanager
 
 import matplotlib
@@ -19,6 +18,7 @@ COLOURS = (  # Okabe & Ito's without yellow, then three of tab10: symbols, units
 COUNTS = "viridis"
 LIGHT = "#fff3c4"
 PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}  # behind a label
+ARROW = {"angles": "xy", "scale_units": "xy", "scale": 1}  # a quiver's, from point to point
 LARGEST, FONT, SMALL = 11, 9, 8  # points, of titles, labels, and marks in large figures
 MIN_ROOM = 0.05  # of a panel's height, around the name of a region
 GRID = 41  # places a side that are tried for a label
@@ -30,34 +30,36 @@ def colour(k):
 
 @contextmanager
 def defaults():
-    """matplotlib's own settings, for a while."""
+    """matplotlib's own settings, for a while: of a `with` block, or of a function it decorates."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         yield
 
 
-def drawn(function):
-    """A function that makes a figure, under matplotlib's defaults."""
-
-    @functools.wraps(function)
-    def under_defaults(*args, **options):
-        with defaults():
-            return function(*args, **options)
-
-    return under_defaults
-
-
 class Figure(matplotlib.figure.Figure):
     """A Figure that draws itself under matplotlib's defaults: ticks are made when it is drawn."""
 
-    def __init__(self, title, width, height, **options):
-        super().__init__(figsize=(width, height), layout="constrained", **options)
+    def __init__(self, title, width, height):
+        super().__init__(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(self)  # whatever MPLBACKEND says
         self.suptitle(title, fontsize=LARGEST)
 
+    @defaults()
     def draw(self, renderer):
-        with defaults():
-            super().draw(renderer)
+        super().draw(renderer)
+
+    def grid_of(self, n_panels, across):
+        """The axes of so many panels, in rows of `across`: an array."""
+        axes = self.subplots(-(-n_panels // across), across, squeeze=False).ravel()
+        for ax in axes[n_panels:]:
+            ax.remove()
+        return axes[:n_panels]
+
+    def legend_below(self, handles=None, most=5):
+        """A legend below the panels, `most` columns or as many as there are handles."""
+        shown = {} if handles is None else {"handles": handles}
+        columns = most if handles is None else min(len(handles), most)
+        self.legend(**shown, loc="outside lower center", ncols=columns, fontsize=FONT)
 
 
 def place_labels(ax, labels, obstacles=(), **style):
@@ -66,19 +68,19 @@ def place_labels(ax, labels, obstacles=(), **style):
 
     The layout must be final: call figure.draw_without_rendering() first.
     """
+    style = {"fontsize": FONT, "bbox": {**PAPER, "edgecolor": "0.6", "lw": 0.5}} | style
     renderer, scale = ax.figure.canvas.get_renderer(), ax.figure.dpi / 72
     box = ax.get_window_extent()
     points = ax.transData.transform(np.array([place for _, place in labels]).reshape(-1, 2))
     taken = [(x, y, 5 * scale, 5 * scale, 20) for x, y in points]  # centre, half size, weight
-    if len(obstacles):
-        taken += [(x, y, 1, 1, 1) for x, y in ax.transData.transform(np.asarray(obstacles))]
-    taken = np.array(taken).reshape(-1, 5)
+    places = ax.transData.transform(np.asarray(obstacles).reshape(-1, 2))
+    taken = np.array(taken + [(x, y, 1, 1, 1) for x, y in places]).reshape(-1, 5)
     ways = [(1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)]
     ways += [(a, b / 2) for a, b in ways[:4]] + [(a / 2, b) for a, b in ways[:4]]
     for (text, _), (x, y) in zip(labels, points, strict=True):
         note = ax.text(0, 0, text, ha="center", va="center", zorder=7, **style)
         size = note.get_window_extent(renderer)
-        half = np.array([size.width / 2 + 2 * scale, size.height / 2 + 2 * scale])
+        half = np.array([size.width, size.height]) / 2 + 2 * scale
         best, least = None, np.inf
         for distance in np.array([0, 8, 18, 30, 45, 60]) * scale:
             for way in np.array(ways):
@@ -98,10 +100,10 @@ def place_labels(ax, labels, obstacles=(), **style):
         taken = np.vstack([taken, [*best, *half, 20]])
 
 
-def draw_regions(ax, region, names, obstacles=(), **style):
-    """Outline the regions of a plane, and write the name of each where there is most room for it;
-    a region with no room stays without. region: a function of points (N, 2) in data coordinates
-    that gives their regions' numbers (N,); obstacles (N, 2): what to keep clear of.
+def draw_regions(ax, region, symbols, obstacles=(), fontsize=FONT):
+    """Outline where each symbol is predicted, and write it where there is most room; a region with
+    no room stays without. region: a function of points (N, 2) in data coordinates that gives the
+    symbols' numbers (N,); obstacles (N, 2): what to keep clear of.
 
     Returns points under the names, as further obstacles.
     """
@@ -112,25 +114,22 @@ def draw_regions(ax, region, names, obstacles=(), **style):
         ax.contour(x, y, exact == k, levels=[0.5], colors="black", linewidths=0.9)
     unit = np.stack(np.meshgrid(*[np.linspace(0, 1, GRID)] * 2), -1).reshape(-1, 2)
     here = region(low + unit * (high - low))
-    used = np.zeros((0, 2)) if not len(obstacles) else (np.asarray(obstacles) - low) / (high - low)
+    used = (np.asarray(obstacles).reshape(-1, 2) - low) / (high - low)
     names_at = []
     for k in np.unique(here):
         inside = unit[here == k]
         if len(inside) < 0.01 * len(unit):
             continue
         around = np.concatenate([unit[here != k], used])
-        # a label is wide: a place to the side is nearer to it than one above
-        gap = (inside[:, None] - around) * (0.45, 1)
-        room = np.linalg.norm(gap, axis=-1).min(1, initial=1)
-        edge = np.minimum(inside, 1 - inside) * (0.45, 1)
-        room = np.minimum(room, edge.min(1))
+        wide = (0.45, 1)  # a label is wide: a place to the side is nearer to it than one above
+        room = np.linalg.norm((inside[:, None] - around) * wide, axis=-1).min(1, initial=1)
+        room = np.minimum(room, (np.minimum(inside, 1 - inside) * wide).min(1))
         if room.max() < MIN_ROOM:
             continue
         at = inside[room.argmax()]
         place = low + at * (high - low)
-        ax.text(
-            *place, names[k], color="0.3", ha="center", va="center", bbox=PAPER, zorder=4.5, **style
-        )
+        centred = {"ha": "center", "va": "center", "bbox": PAPER, "zorder": 4.5}
+        ax.text(*place, f"next: {symbols[k]}", color="0.3", fontsize=fontsize, **centred)
         used = np.vstack([used, at])
         names_at += [place + (high - low) * (x, 0) for x in (-0.1, -0.05, 0, 0.05, 0.1)]
     return names_at

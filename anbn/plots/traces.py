@@ -1,14 +1,14 @@
 """Pictures of one network's trace: its path through hidden space for each pair of units and for
 three of them, and its units, gates and predictions over time. Every function returns a Figure."""
 
-from itertools import combinations
+import itertools
 
 import numpy as np
 import torch
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from anbn.plots.style import COUNTS, FONT, Figure, along, colour, draw_regions, drawn
+from anbn.plots.style import ARROW, COUNTS, FONT, Figure, along, colour, defaults, draw_regions
 
 LETTER_MARKERS = "o^sDvPX*<>ph"
 LINE_STYLES = ("-", "--", "-.", ":")
@@ -17,22 +17,19 @@ MAX_LINES = 8  # units drawn over time; of more, those that move most
 MAX_STEPS = 50  # of one sequence drawn over time
 
 
-@drawn
-def hidden_pairs(trace, title, read_out=None):
+@defaults()
+def hidden_pairs(trace, title, model):
     """Hidden trajectories for each pair of units, coloured by the state of the language, with an
-    arrow per step and the start state marked.
-
-    read_out: (V (H, K), out_bias (K,)) of the network; with two hidden units the regions where it
-    predicts each symbol are outlined and named.
-    """
+    arrow per step and the start state marked; with two hidden units the regions where the network
+    (S = 1) predicts each symbol are outlined and named."""
     units = most_moving(trace.hidden[trace.stream.valid], MAX_UNITS)
-    pairs = list(combinations(units, 2)) or [(0, 0)]
-    across = min(len(pairs), 3)
-    down = -(-len(pairs) // across)
+    pairs = list(itertools.combinations(units, 2)) or [(0, 0)]
     if len(units) < trace.n_hidden:
         title += f"\nthe {MAX_UNITS} of {trace.n_hidden} hidden units that move most"
-    figure = Figure(title, *((7.6, 5.6) if len(pairs) == 1 else (8.6, 2.7 * down + 1.2)))
-    axes = figure.subplots(down, across, squeeze=False).ravel()
+    across = min(len(pairs), 3)
+    size = (7.6, 5.6) if len(pairs) == 1 else (8.6, 2.7 * -(-len(pairs) // across) + 1.2)
+    figure = Figure(title, *size)
+    axes = figure.grid_of(len(pairs), across)
     for ax, (x, y) in zip(axes, pairs, strict=True):
         if x == y:  # one unit: its value against the one before
             paths = [np.stack([path[:-1, 0], path[1:, 0]], -1) for path in _paths(trace)]
@@ -42,26 +39,29 @@ def hidden_pairs(trace, title, read_out=None):
             points = np.concatenate([path[1:] for path in paths])
         for path in paths:
             _draw_arrows(ax, path, faint=len(pairs) > 1)
-        _draw_states(ax, trace, points)
+        counts = _draw_states(ax, trace, points)
         ax.scatter(*paths[0][0], marker="*", s=150, color="white", edgecolor="black", zorder=5)
-        _leave_margin(ax, np.concatenate([points, paths[0][:1]]))
-        if trace.n_hidden == 2 and read_out is not None:
-            V, bias = (part.cpu().numpy() for part in read_out)
-            steps = np.concatenate([np.stack([path[:-1], path[1:]], 1) for path in paths])
-            names = [f"next: {symbol}" for symbol in trace.language.symbols]
-
-            def best(points, V=V, bias=bias):
-                return (points @ V + bias).argmax(-1)
-
-            draw_regions(ax, best, names, along(steps), fontsize=FONT + 1)
+        shown = np.concatenate([points, paths[0][:1]])
+        low, high = shown.min(0), shown.max(0)
+        margin = 0.08 * np.maximum(high - low, 0.2)
+        ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
+        ax.set(ylim=(low[1] - margin[1], high[1] + margin[1]))
         ax.set_xlabel(f"hidden unit {x + 1}" + (", a step before" if x == y else ""))
         ax.set_ylabel(f"hidden unit {y + 1}")
         ax.locator_params(nbins=5)
-    _key(figure, axes, trace)
+    if trace.n_hidden == 2:
+        exact = model.select(0).cpu().double()
+        steps = np.concatenate([np.stack([path[:-1], path[1:]], 1) for path in paths])
+
+        def most_probable(points):
+            return exact.read_out(torch.from_numpy(points)[None])[0].argmax(-1).numpy()
+
+        draw_regions(axes[0], most_probable, trace.language.symbols, along(steps), FONT + 1)
+    _key(figure, axes, trace, counts)
     return figure
 
 
-@drawn
+@defaults()
 def hidden_3d(trace, title):
     """The trajectories of a network with three hidden units, in space."""
     figure = Figure(title, 7.6, 5.8)
@@ -69,13 +69,14 @@ def hidden_3d(trace, title):
     paths = _paths(trace)
     for path in paths:
         ax.plot(*path.T, color="0.6", lw=0.8)
-    _draw_states(ax, trace, np.concatenate([path[1:] for path in paths]), depthshade=False)
+    points = np.concatenate([path[1:] for path in paths])
+    counts = _draw_states(ax, trace, points, depthshade=False)
     ax.scatter(*paths[0][0], marker="*", s=190, color="white", edgecolor="black")
     ax.set(xlabel="hidden unit 1", ylabel="hidden unit 2", zlabel="hidden unit 3")
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_major_locator(MaxNLocator(5))
     ax.view_init(elev=22, azim=-60)
-    _key(figure, [ax], trace)
+    _key(figure, [ax], trace, counts)
     return figure
 
 
@@ -94,23 +95,23 @@ def _paths(trace):
     ]
 
 
-def _looks(language):
-    """How states are drawn: a list of (name, colour or None, marker), and whether its index is the
-    language's state or else the symbol read. A colour of None means the state's number, on a
-    colour scale."""
+def _looks(trace):
+    """How states are drawn: a list of (name, colour or None, marker), and the index in it of every
+    step (steps,): the language's state, if states have names, else the symbol read. A colour of
+    None means the state's number, on a colour scale."""
+    language, stream = trace.language, trace.stream
     if not language.state_names:
-        markers = (LETTER_MARKERS[k % len(LETTER_MARKERS)] for k in range(language.n_symbols))
-        return [
-            (f"{s} read", None, m) for s, m in zip(language.symbols, markers, strict=True)
-        ], False
+        markers = itertools.cycle(LETTER_MARKERS)
+        looks = [(f"{symbol} read", None, next(markers)) for symbol in language.symbols]
+        return looks, stream.inputs[stream.valid]
     # the copies of a node for the outer letters T and P share a colour and differ in the marker
-    kinds, numbers = [], {"start": 0, "end": 0}  # neither is ever drawn
+    looks, numbers = [], {"start": 0, "end": 0}  # neither is ever drawn
     for name in language.state_names:
         copy = language.embed and name[-1] in "TP"
         node = name[:-1] if copy else name
         number = numbers.setdefault(node, len(numbers) - 2)
-        kinds.append((f"node {node}", colour(number), "^" if copy and name[-1] == "P" else "o"))
-    return kinds, True
+        looks.append((f"node {node}", colour(number), "^" if copy and name[-1] == "P" else "o"))
+    return looks, stream.state[stream.valid]
 
 
 def _draw_arrows(ax, path, faint):
@@ -118,90 +119,76 @@ def _draw_arrows(ax, path, faint):
     marks of the states do not hide it."""
     ax.plot(*path.T, color="0.75", lw=0.5 if faint else 0.8, zorder=2)
     half = 0.55 * np.diff(path, axis=0)
-    style = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "inches", "minlength": 4}
-    style |= {"width": 0.008 if faint else 0.012, "headwidth": 6, "headlength": 7}
+    head = {"headwidth": 6, "headlength": 7, "minlength": 4}
+    style = {**ARROW, **head, "units": "inches", "width": 0.008 if faint else 0.012}
     ax.quiver(*path[:-1].T, *half.T, color="0.6", zorder=3, **style)
 
 
 def _draw_states(ax, trace, points, **style):
-    """A mark at each visited point (steps, 2 or 3), in the order of _paths; sets ax.counts to the
-    mappable of the colour scale, if there is one."""
-    valid = trace.stream.valid
-    state, read = trace.stream.state[valid], trace.stream.inputs[valid]
-    kinds, by_state = _looks(trace.language)
-    which = (state if by_state else read).numpy()
+    """A mark at each visited point (steps, 2 or 3), in the order of _paths. Returns the mappable of
+    the colour scale; None if there is none."""
+    state, counts = trace.stream.state[trace.stream.valid].numpy(), None
     style |= {"s": 28, "edgecolor": "black", "linewidth": 0.4, "zorder": 4}
-    ax.counts = None
-    for index, (_, shade, marker) in enumerate(kinds):
-        here = which == index
-        if here.any():
-            scale = {"vmin": 0, "vmax": int(state.max()), "cmap": COUNTS}
-            look = {"c": state.numpy()[here], **scale} if shade is None else {"color": shade}
-            drawn_marks = ax.scatter(*points[here].T, marker=marker, **look, **style)
-            ax.counts = drawn_marks if shade is None else None
+    scale = {"vmin": 0, "vmax": state.max(), "cmap": COUNTS}
+    looks, which = _looks(trace)
+    for index in which.unique().tolist():
+        here, (_, shade, marker) = which.numpy() == index, looks[index]
+        look = {"c": state[here], **scale} if shade is None else {"color": shade}
+        marks = ax.scatter(*points[here].T, marker=marker, **look, **style)
+        counts = marks if shade is None else None
+    return counts
 
 
-def _leave_margin(ax, points):
-    """Limits that show every point and little more of the plane than that."""
-    low, high = points.min(0), points.max(0)
-    margin = 0.08 * np.maximum(high - low, 0.2)
-    ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
-    ax.set(ylim=(low[1] - margin[1], high[1] + margin[1]))
-
-
-def _key(figure, axes, trace):
-    """The legend of the states, and the scale of the counts."""
-    kinds, by_state = _looks(trace.language)
-    valid = trace.stream.valid
-    seen = (trace.stream.state if by_state else trace.stream.inputs)[valid].unique().tolist()
+def _key(figure, axes, trace, counts):
+    """The legend of the states, and the scale of the counts, a mappable or None."""
+    looks, which = _looks(trace)
     style = {"linestyle": "", "markersize": 7, "markeredgecolor": "black", "markeredgewidth": 0.5}
     star = {**style, "markersize": 12, "marker": "*", "color": "white", "label": "start state"}
-    handles = [Line2D([], [], **star)]
-    names = {name: (shade, marker) for name, shade, marker in (kinds[k] for k in reversed(seen))}
-    for name, (shade, marker) in reversed(names.items()):
-        handles.append(Line2D([], [], marker=marker, color=shade or "0.85", label=name, **style))
+    shown = {}
+    for name, shade, marker in (looks[index] for index in which.unique().tolist()):
+        shown.setdefault(name, {"label": name, "color": shade or "0.85", "marker": marker})
     if trace.language.embed:
-        handles.append(
-            Line2D([], [], marker="o", color="white", label="outer T (or none)", **style)
-        )
-        handles.append(Line2D([], [], marker="^", color="white", label="outer P", **style))
-    columns = min(len(handles), 5)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=FONT)
-    if axes[0].counts is not None:
+        shown["T"] = {"label": "outer T (or none)", "color": "white", "marker": "o"}
+        shown["P"] = {"label": "outer P", "color": "white", "marker": "^"}
+    marks = [Line2D([], [], **look, **style) for look in shown.values()]
+    figure.legend_below([Line2D([], [], **star), *marks])
+    if counts is not None:
         space = 0.12 if axes[0].name == "3d" else 0.02
-        bar = figure.colorbar(axes[0].counts, ax=list(axes), shrink=0.9, pad=space)
+        bar = figure.colorbar(counts, ax=list(axes), shrink=0.9, pad=space)
         bar.set_label(trace.language.state_meaning.replace("; ", ";\n"), fontsize=FONT)
         bar.locator = MaxNLocator(integer=True)
         bar.update_ticks()
 
 
-@drawn
+@defaults()
 def over_time(trace, title, b=0):
     """Hidden units, cells, gates and the predicted distribution of sequence b, symbol by symbol.
     A tick is the symbol read; the distribution is of the one after it, a ring marks what came."""
-    steps = min(trace.n_steps(b), MAX_STEPS)
+    total = trace.n_steps(b)
+    steps = min(total, MAX_STEPS)
     units = most_moving(trace.hidden[b, :steps], MAX_LINES)
     panels = [("hidden", trace.hidden), ("cell", trace.cell), ("forget gate", trace.forget_gate)]
     panels += [("input gate", trace.input_gate), ("output gate", trace.output_gate)]
     panels = [(name, part[b, :steps, units]) for name, part in panels if part is not None]
-    panels.append(("probability\nof next symbol", trace.probability[b, :steps]))
     if len(units) < trace.n_hidden:
         title += f"\nthe {MAX_LINES} of {trace.n_hidden} units that move most"
-    figure = Figure(title, min(9.0, max(7.5, 2.2 + 0.15 * steps)), 1.4 + 1.25 * len(panels))
-    axes = figure.subplots(len(panels), 1, sharex=True)
+    size = min(9.0, max(7.5, 2.2 + 0.15 * steps)), 2.65 + 1.25 * len(panels)
+    figure = Figure(title, *size)
+    *axes, last = figure.subplots(len(panels) + 1, 1, sharex=True)
     for ax, (name, values) in zip(axes, panels, strict=True):
-        last = ax is axes[-1]
-        labels = trace.language.symbols if last else [f"unit {u + 1}" for u in units]
-        draw_lines(ax, values.numpy(), labels)
+        draw_lines(ax, values.numpy(), [f"unit {u + 1}" for u in units])
         ax.set_ylabel(name, fontsize=FONT)
-        if "gate" in name or last:
+        if "gate" in name:
             ax.set_ylim(-0.06, 1.06)
-    mark_what_came(axes[-1], trace.probability[b, :steps], trace.stream.targets[b, :steps])
-    for ax in (axes[0], axes[-1]):
+    probability = trace.probability[b, :steps]
+    draw_lines(last, probability.numpy(), trace.language.symbols)
+    mark_what_came(last, probability, trace.stream.targets[b, :steps])
+    for ax in (axes[0], last):
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.06), fontsize=FONT)
-    cut = "" if steps == trace.n_steps(b) else f" (the first {steps} of {trace.n_steps(b)})"
-    axes[-1].set_xticks(range(steps), trace.text(b)[:steps], fontsize=FONT)
-    axes[-1].set(xlabel=f"symbol read{cut}", xlim=(-0.8, steps - 0.2))
+    cut = "" if steps == total else f" (the first {steps} of {total})"
+    last.set_ylabel("probability\nof next symbol", fontsize=FONT)
+    last.set_xticks(range(steps), trace.text(b)[:steps], fontsize=FONT)
+    last.set(xlabel=f"symbol read{cut}", xlim=(-0.8, steps - 0.2), ylim=(-0.06, 1.06))
     return figure
 
 
@@ -223,9 +210,8 @@ def mark_what_came(ax, probability, came):
 
 def figures(trace, title, model):
     """{file name: Figure} of a trace of `model`, which holds that network alone."""
-    read_out = (model.V[0].detach().cpu(), model.out_bias[0].detach().cpu())
     longest = max(range(len(trace.hidden)), key=trace.n_steps)
-    made = {"hidden_pairs.png": hidden_pairs(trace, title, read_out)}
+    made = {"hidden_pairs.png": hidden_pairs(trace, title, model)}
     if model.n_hidden == 3:
         made["hidden_3d.png"] = hidden_3d(trace, title)
     return made | {"over_time.png": over_time(trace, title, longest)}

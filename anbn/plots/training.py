@@ -3,29 +3,26 @@
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
-from anbn.plots.style import COLOURS, FONT, Figure, drawn
+from anbn.plots.style import COLOURS, FONT, Figure, defaults
 
 SOLVED, UNSOLVED = COLOURS[:2]
 
 
-@drawn
+@defaults()
 def learning(sequences, loss, solved, true_loss, title):
     """The coursework loss of every network during training. sequences (R,) reporting steps,
     loss (R, S), solved (S,) bool, true_loss: that of a predictor of the true probabilities, which
     are not the coursework's target, so that a network can come to lie below it."""
+    sequences, loss, solved = np.asarray(sequences) / 1000, np.asarray(loss), np.asarray(solved)
     figure = Figure(title, 7.5, 4.2)
     ax = figure.add_subplot()
-    sequences, loss = np.asarray(sequences) / 1000, np.asarray(loss)
-    solved = np.asarray(solved)
     thin = {"alpha": max(0.25, min(0.9, 8 / len(solved))), "lw": 1.2}
-    for name, colour, style, which in (
-        ("not solved", UNSOLVED, "--", ~solved),
-        ("solved", SOLVED, "-", solved),
-    ):
+    groups = ("not solved", UNSOLVED, "--", ~solved), ("solved", SOLVED, "-", solved)
+    for name, colour, style, which in groups:
         if which.any():
             ax.plot(sequences, loss[:, which], style, color=colour, **thin)
-            label = f"{name}: {which.sum()} networks" if which.sum() != 1 else f"{name}: 1 network"
-            ax.plot([], [], style, color=colour, label=label)
+            count = "1 network" if which.sum() == 1 else f"{which.sum()} networks"
+            ax.plot([], [], style, color=colour, label=f"{name}: {count}")
     if true_loss > 0:
         label = f"a predictor of the true probabilities: {true_loss:.4f}"
         ax.axhline(true_loss, color="black", lw=1, ls=":", label=label)
@@ -39,7 +36,7 @@ def learning(sequences, loss, solved, true_loss, title):
     return figure
 
 
-@drawn
+@defaults()
 def reach(first_failing_n, n_most, trained_to, title):
     """What fraction of the networks counts how far: first_failing_n (S,), trained on n up to
     trained_to, tried up to n_most."""
@@ -48,9 +45,8 @@ def reach(first_failing_n, n_most, trained_to, title):
     ordered = np.sort(np.asarray(first_failing_n))
     failing = ordered[ordered <= n_most]
     counted = np.concatenate([[1], failing, [n_most + 1]])
-    left = len(ordered) - np.arange(len(failing) + 1)
-    fraction = np.append(left, left[-1]) / len(ordered)
-    ax.step(counted, 100 * fraction, where="post", color=SOLVED, lw=1.8)
+    left = len(ordered) - np.minimum(np.arange(len(counted)), len(failing))
+    ax.step(counted, 100 * left / len(ordered), where="post", color=SOLVED, lw=1.8)
     ax.axvline(trained_to, color="black", ls=":", label=f"largest n in training: {trained_to}")
     farthest = min(n_most + 1, max(4 * trained_to, 2 * int(ordered[-1])))
     ax.set(xscale="log", xlim=(1, farthest), ylim=(0, 103))
