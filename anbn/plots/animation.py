@@ -12,11 +12,10 @@ import torch
 from matplotlib.animation import PillowWriter
 
 from anbn.plots.dynamics import plane_of
-from anbn.plots.style import COLOURS, FONT, LIGHT, Figure, colour, defaults, draw_regions
+from anbn.plots.style import COLOURS, FONT, LIGHT, Figure, colour, defaults
 
 DPI = 80
 MAX_FRAMES = 60  # symbols of a string that are shown
-MAX_NAMED = 40  # states of a machine that bear their number
 FRAMES_PER_SECOND = 2
 
 
@@ -25,6 +24,7 @@ def as_gif(figure, frames, update, frames_per_second=FRAMES_PER_SECOND):
     writer = PillowWriter(fps=frames_per_second)
     with tempfile.TemporaryDirectory() as folder, defaults():
         path = Path(folder) / "animation.gif"
+        update(frames[0])
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # nothing moves that should stand still
         with writer.saving(figure, path, DPI):
@@ -56,9 +56,14 @@ def reading(trace, machine, title, b=0):
     shares = output.bar(range(language.n_symbols), 0.0, color="0.8")
     output.set(ylim=(0, 1.02), ylabel="next symbol")
     output.set_xticks(range(language.n_symbols), list(language.symbols), fontsize=FONT)
-    legal = trace.stream.legal[b]
+    legal, states = trace.stream.legal[b], [0]
+    for symbol in text[:n_frames]:
+        known = states[-1] is not None
+        states.append(machine.transitions[states[-1]].get(symbol) if known else None)
 
     def update(t):
+        state = "none of its states" if states[t + 1] is None else f"state {states[t + 1]}"
+        plot.set_title(f"hidden units; the machine, outlined, is in {state}", fontsize=FONT)
         for k, letter in enumerate(letters):
             is_read = k == t
             letter.set_bbox({"facecolor": LIGHT if is_read else "none", "edgecolor": "none"})
@@ -104,13 +109,18 @@ def _draw_states(ax, trace, machine, b):
     (left, right), (low, high) = plane.limits
     ax.set(xlim=(left, right), ylim=(low, high), xlabel=plane.names[0], ylabel=plane.names[1])
 
-    def nearest(of):
-        return number[torch.cdist(torch.as_tensor(of), points).argmin(-1).numpy()]
-
+    x, y = (np.linspace(*limits, 200) for limits in plane.limits)
+    grid = torch.from_numpy(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2))
+    nearest = number[torch.cdist(grid, points).argmin(-1).numpy()].reshape(200, 200)
+    named = []  # places of the states that bear their number
+    for k, state in enumerate(seen):
+        ax.contour(x, y, nearest == k, levels=[0.5], colors="0.7", linewidths=0.8)
+        centre = (points[number == k].mean(0).numpy() - (left, low)) / (right - left, high - low)
+        if all(abs(centre - other).max() > 0.05 for other in named):
+            named.append(centre)
+            place = {"xy": centre, "xycoords": "axes fraction", "textcoords": "offset points"}
+            ax.annotate(str(state), xytext=(4, 4), color="0.4", fontsize=FONT, zorder=4, **place)
     ax.plot(*points.numpy().T, ".", color="0.55", ms=3, zorder=3)
-    names = [str(k) if len(seen) <= MAX_NAMED else "" for k in seen]
-    draw_regions(ax, nearest, names, points.numpy(), fontsize=FONT)
-    ax.set_title("hidden units; outlined: the machine's states", fontsize=FONT)
     return plane.flat(path).numpy()
 
 
