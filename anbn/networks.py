@@ -111,12 +111,11 @@ def trained(networks, report_every=1000):
         networks.language,
         Recipe(**networks.recipe),
         networks.seeds,
-        done=networks.sequences,
         optimizer_state=networks.optimizer,
         report_every=report_every,
     ):
         measured = (record.loss, record.streams_right, record.cross_entropy)
         report = Report(record.sequences, *(values.tolist() for values in measured))
         networks.history.append(report)
-        networks.sequences, networks.optimizer = record.sequences, record.optimizer_state()
+        networks.sequences, networks.optimizer = record.sequences, record.optimizer_state
         yield networks.select(slice(None))
