@@ -6,8 +6,8 @@
     networks.model, networks.language, networks.best
 
 A bare state dict has the keys H0, W, U, hid_bias, V, out_bias (an LSTM no H0). Its language is the
-one given to `load`, else the one that its name or its folder's name says, {lang}_{model}{hid}_
-{epoch}.pth. Names and options are hints: where they do not fit, a note tells so.
+one given to `load`, else the one in its name, {lang}_{model}{hid}_{epoch}.pth, or its folder's.
+Names and options are hints: where they do not fit, a note tells so.
 """
 
 import contextlib
@@ -23,11 +23,8 @@ from anbn.catalogue import named
 from anbn.evaluate import likelier
 from anbn.languages import LanguageError
 from anbn.models import MODELS, ModelError
-from anbn.networks import CheckpointError, Networks
-from anbn.packing import merged, pack, plain_parameters, unpack
+from anbn.networks import CheckpointError, Networks, plain_parameters, unpack
 from anbn.recipes import RecipeError
-
-__all__ = ["CheckpointError", "Networks", "load", "merged", "newest", "pack", "read", "unpack"]
 
 LANGUAGE = re.compile(r"(?<![a-z0-9])(reber|an(?:[b-z][1-9]?[0-9]?n)+)(?![a-z0-9])")
 MODEL = re.compile(r"(?<![a-z])(srn|lstm)(\d{1,6})?(?![a-z0-9])")
@@ -60,21 +57,17 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
         path, notes = newest(path, epoch, asked)
     content = read(path)
     try:
-        if "parameters" in content:
-            networks = unpack(content, language)
-            where = content["language"]
-            said = Hints(where["name"], where["embed"], where["length"])
-        else:
-            networks, said = _bare(content, path), by_name(path)
-        notes += networks.notes
-        notes += _contradictions(networks.model, asked, "the options say")
-        notes += _contradictions(networks.model, said, "its name says")
+        whole = "parameters" in content
+        networks = unpack(content, language) if whole else _bare(content, path)
+        _, said = _inside(content, path)
+        for hints, source in ((asked, "the options say"), (said, "its name says")):
+            networks.notes += _contradictions(networks.model, hints, source)
         networks.language, more = _language(networks.model, asked, said, language)
     except (ModelError, LanguageError, RecipeError, CheckpointError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError):
         raise CheckpointError(f"{path} holds no recurrent networks") from None
-    networks.notes = notes + more
+    networks.notes = notes + networks.notes + more
     return networks
 
 
@@ -100,7 +93,7 @@ def newest(folder, epoch=None, asked=Hints()):
     """(path, notes): of a folder's checkpoints that agree with `asked`, the one with the most
     training sequences inside, whenever it was written; or the nearest to `epoch` thousand. Raises
     CheckpointError if there is none."""
-    found, others, notes = [], [], []
+    found, others, apart, notes = [], [], [], []
     for path in sorted([*Path(folder).glob("*.pt"), *Path(folder).glob("*.pth")]):
         try:
             thousands, said = _inside(read(path, mmap=True), path)
@@ -108,19 +101,18 @@ def newest(folder, epoch=None, asked=Hints()):
             notes.append(f"{path} is no checkpoint and is left out")
             continue
         pairs = [(getattr(asked, name), value) for name, value in vars(said).items()]
-        agrees = all(None in pair or pair[0] == pair[1] for pair in pairs)
+        if not all(None in pair or pair[0] == pair[1] for pair in pairs):
+            others.append(path.name)
+            continue
         whole = not path.name.startswith("process")  # else that of a process that was lost
-        rank = (path.name == "model.pt", whole, path.stat().st_mtime)
-        (found if agrees else others).append((thousands, rank, path))
-    if not found:
+        apart += [] if whole else [path.name]
+        found.append((thousands, (path.name == "model.pt", whole, path.stat().st_mtime), path))
+    if not found and others:
         wanted = ", ".join(f"{name} {value}" for name, value in vars(asked).items() if value)
-        there = ", ".join(path.name for *_, path in others[:5])
-        raise CheckpointError(
-            f"no checkpoint in {folder} is of {wanted}; there are {there}"
-            if others
-            else f"no checkpoint in {folder}: {GIVE}"
-        )
-    apart = [path.name for *_, path in found if path.name.startswith("process")]
+        there = ", ".join(others[:5])
+        raise CheckpointError(f"no checkpoint in {folder} is of {wanted}; there are {there}")
+    if not found:
+        raise CheckpointError(f"no checkpoint in {folder}: {GIVE}")
     if apart and len(apart) < len(found):
         notes.append(f"{folder} holds networks of other processes besides: {', '.join(apart)}")
     if epoch is None:
@@ -141,12 +133,8 @@ def _inside(content, path):
             where, hid = content["language"], content["parameters"]["U"].shape[1]
             said = Hints(where["name"], where["embed"], where["length"], content["kind"], hid)
             return content["sequences"] / 1000, said
-    return _epoch(path), by_name(path)
-
-
-def _epoch(path):
-    found = EPOCH.search(path.stem)
-    return float(found[1]) if found else 0.0
+    thousands = EPOCH.search(path.stem)
+    return float(thousands[1]) if thousands else 0.0, by_name(path)
 
 
 def by_name(path):
@@ -169,7 +157,7 @@ def _bare(content, path):
             "no recurrent network: the keys W, U, hid_bias, V, out_bias (an SRN's also H0) are "
             "needed"
         )
-    notes = []
+    (thousands, _), notes = _inside(content, path), []
     parameters = plain_parameters(content, notes)
     if parameters["U"].dim() == 2:
         parameters = {name: value[None] for name, value in parameters.items()}
@@ -178,10 +166,8 @@ def _bare(content, path):
     if extra := sorted(set(parameters) - set(MODELS[kind].names)):
         raise CheckpointError(f"no {kind}: {', '.join(extra)} is not part of one")
     model = MODELS[kind].from_parameters(parameters)
-    best = 0 if model.n_networks == 1 else None
-    return Networks(
-        model, None, best, [0] * model.n_networks, round(1000 * _epoch(path)), notes=notes
-    )
+    best, seeds = 0 if model.n_networks == 1 else None, [0] * model.n_networks
+    return Networks(model, None, best, seeds, round(1000 * thousands), notes=notes)
 
 
 def _contradictions(model, hints, source):
