@@ -170,7 +170,7 @@ def main(argv=None):
         generator = held_out(args.seed)
         evaluation = evaluate(networks.model, networks.language, generator, n_most=args.n_most)
         networks.best = evaluation.best
-        content = results.summary(networks, evaluation, networks.history, seconds) | {"code": code}
+        content = results.summary(networks, evaluation, seconds) | {"code": code}
         lines = results.result_lines(content)
         if args.rates:
             content["rates"] = rates_by_success(networks, evaluation)
