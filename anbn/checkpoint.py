@@ -57,17 +57,18 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
         path, notes = newest(path, epoch, asked)
     content = read(path)
     try:
+        thousands, said = _inside(content, path)
         whole = "parameters" in content
-        networks = unpack(content, language) if whole else _bare(content, path)
-        _, said = _inside(content, path)
+        networks = unpack(content, language) if whole else _bare(content, thousands)
+        notes += networks.notes
         for hints, source in ((asked, "the options say"), (said, "its name says")):
-            networks.notes += _contradictions(networks.model, hints, source)
-        networks.language, more = _language(networks.model, asked, said, language)
+            notes += _contradictions(networks.model, hints, source)
+        networks.language = _language(networks.model, asked, said, language, notes)
     except (ModelError, LanguageError, RecipeError, CheckpointError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError):
         raise CheckpointError(f"{path} holds no recurrent networks") from None
-    networks.notes = notes + networks.notes + more
+    networks.notes = notes
     return networks
 
 
@@ -91,8 +92,8 @@ def read(path, mmap=False):
 
 def newest(folder, epoch=None, asked=Hints()):
     """(path, notes): of a folder's checkpoints that agree with `asked`, the one with the most
-    training sequences inside, whenever it was written; or the nearest to `epoch` thousand. Raises
-    CheckpointError if there is none."""
+    training sequences inside, or the nearest to `epoch` thousand. Raises CheckpointError if there
+    is none."""
     found, others, apart, notes = [], [], [], []
     for path in sorted([*Path(folder).glob("*.pt"), *Path(folder).glob("*.pth")]):
         try:
@@ -107,7 +108,7 @@ def newest(folder, epoch=None, asked=Hints()):
         whole = not path.name.startswith("process")  # else that of a process that was lost
         apart += [] if whole else [path.name]
         found.append((thousands, (path.name == "model.pt", whole, path.stat().st_mtime), path))
-    if not found and others:
+    if others and not found:
         wanted = ", ".join(f"{name} {value}" for name, value in vars(asked).items() if value)
         there = ", ".join(others[:5])
         raise CheckpointError(f"no checkpoint in {folder} is of {wanted}; there are {there}")
@@ -142,22 +143,17 @@ def by_name(path):
     stem = path.stem.lower()
     lang = LANGUAGE.search(stem) or LANGUAGE.search(path.absolute().parent.name.lower())
     model = MODEL.search(stem)
-    return Hints(
-        lang=lang[1] if lang else None,
-        embed=True if "embed" in stem else None,
-        model=model[1] if model else None,
-        hid=int(model[2]) if model and model[2] else None,
-    )
+    kind, hid = model.groups() if model else (None, None)
+    embed = True if "embed" in stem else None
+    return Hints(lang and lang[1], embed, None, kind, hid and int(hid))
 
 
-def _bare(content, path):
+def _bare(content, thousands):
     """Networks from a bare state dict, with or without the axis S; their language is not known."""
     if "U" not in content:
-        raise CheckpointError(
-            "no recurrent network: the keys W, U, hid_bias, V, out_bias (an SRN's also H0) are "
-            "needed"
-        )
-    (thousands, _), notes = _inside(content, path), []
+        needed = "W, U, hid_bias, V, out_bias (an SRN's also H0)"
+        raise CheckpointError(f"no recurrent network: the keys {needed} are needed")
+    notes = []
     parameters = plain_parameters(content, notes)
     if parameters["U"].dim() == 2:
         parameters = {name: value[None] for name, value in parameters.items()}
@@ -179,10 +175,10 @@ def _contradictions(model, hints, source):
     return notes
 
 
-def _language(model, asked, said, language):
-    """(Language, notes): as asked for, else as the file says; if neither says whether the grammar
-    is embedded, the likelier one. language: one to be taken as it is."""
-    lang, notes = asked.lang or said.lang, []
+def _language(model, asked, said, language, notes):
+    """The Language asked for, else the one that the file says; if neither says whether the grammar
+    is embedded, the likelier one. language: one to be taken as it is. Adds to the notes."""
+    lang = asked.lang or said.lang
     if lang is None:
         raise CheckpointError("its name does not say which language it is for; add --lang")
     if lang != said.lang:
@@ -196,19 +192,17 @@ def _language(model, asked, said, language):
     embed = said.embed if asked.embed is None else asked.embed
     length = asked.length or said.length
     languages = [language or named(lang, bool(embed), length)]
-    if language is None and embed is None:
-        with contextlib.suppress(LanguageError):
-            languages.append(named(lang, True, length))
+    if language is None and embed is None and lang == "reber":
+        languages.append(named(lang, True, length))
     if model.n_symbols != languages[0].n_symbols:
         raise CheckpointError(
             f"a network for another language: it reads {model.n_symbols} symbols, and {lang} has "
             f"{languages[0].n_symbols}"
         )
-    if len(languages) == 1:
-        return languages[0], notes
-    language = likelier(model, languages)
-    return language, [
-        *notes,
-        f"read as {language.title}, the likelier by its excess cross-entropy; --embed True or "
-        "--embed False says which it is",
-    ]
+    if len(languages) > 1:
+        languages = [likelier(model, languages)]
+        notes.append(
+            f"read as {languages[0].title}, the likelier by its excess cross-entropy; --embed True "
+            "or --embed False says which it is"
+        )
+    return languages[0]

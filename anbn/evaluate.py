@@ -56,18 +56,12 @@ def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):
     n_most: the largest n tried for first_failing_n; 0 leaves it out. Returns an Evaluation.
     """
     stream = language.streams(language.draw((n_streams,), generator)).to(model.U.device)
-    parts = [
-        _on_streams(model.select(group), stream, language)
-        for group in groups(model, stream.inputs.numel())
-    ]
+    every = groups(model, stream.inputs.numel())
+    parts = [_on_streams(model.select(group), stream, language) for group in every]
     figures = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    counting = language.numbered and n_most > 0
-    return Evaluation(
-        solved=figures["stream_accuracy"] >= SOLVED,
-        first_failing_n=first_failing_n(model, language, n_most) if counting else None,
-        n_most=n_most if counting else None,
-        **figures,
-    )
+    if language.numbered and n_most > 0:
+        figures |= {"first_failing_n": first_failing_n(model, language, n_most), "n_most": n_most}
+    return Evaluation(solved=figures["stream_accuracy"] >= SOLVED, **figures)
 
 
 @torch.no_grad()

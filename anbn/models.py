@@ -57,21 +57,18 @@ class Recurrent(nn.Module):
         in nn.RNN. seeds: one whole number per network. Raises ModelError for impossible sizes."""
         super().__init__()
         if n_symbols < 2 or n_hidden < 1 or len(seeds) < 1:
-            raise ModelError(
-                f"{n_symbols} symbols, {n_hidden} hidden units and {len(seeds)} networks make no "
-                "model: at least 2, 1 and 1 are needed"
-            )
+            sizes = f"{n_symbols} symbols, {n_hidden} hidden units and {len(seeds)} networks"
+            raise ModelError(f"{sizes} make no model: at least 2, 1 and 1 are needed")
         for name, shape in self.shapes(n_symbols, n_hidden).items():
             self.register_parameter(name, nn.Parameter(torch.empty(len(seeds), *shape)))
         bound = 1 / math.sqrt(n_hidden)
-        with torch.no_grad():
-            for s, seed in enumerate(seeds):
-                generator = torch.Generator().manual_seed(int(seed))
-                for parameter in self.parameters():
-                    if init is None:
-                        parameter[s].uniform_(-bound, bound, generator=generator)
-                    else:
-                        parameter[s].normal_(0, init, generator=generator)
+        for s, seed in enumerate(seeds):
+            generator = torch.Generator().manual_seed(int(seed))
+            for parameter in self.parameters():
+                if init is None:
+                    parameter.data[s].uniform_(-bound, bound, generator=generator)
+                else:
+                    parameter.data[s].normal_(0, init, generator=generator)
 
     @classmethod
     def shapes(cls, n_symbols, n_hidden):
@@ -87,17 +84,9 @@ class Recurrent(nn.Module):
         }
         return {name: shapes[name] for name in cls.names}
 
-    @property
-    def n_networks(self):
-        return self.U.shape[0]
-
-    @property
-    def n_hidden(self):
-        return self.U.shape[1]
-
-    @property
-    def n_symbols(self):
-        return self.W.shape[1]
+    n_networks = property(lambda self: self.U.shape[0])
+    n_hidden = property(lambda self: self.U.shape[1])
+    n_symbols = property(lambda self: self.W.shape[1])
 
     # ---- the recurrence
 

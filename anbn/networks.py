@@ -5,8 +5,7 @@
     torch.save(pack(networks), "model.pt")
     networks = unpack(torch.load("model.pt", weights_only=True))
 
-`unpack` checks whatever it is given; from what it returns training goes on as if it had not
-stopped.
+From what `unpack` returns training goes on as if it had not stopped.
 """
 
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -151,33 +150,28 @@ def merged(contents):
 
 
 def unpack(content, language=None):
-    """The Networks in a dict that `pack` has made; `language` takes the place of the one that it
-    names. Raises CheckpointError, ModelError, LanguageError or RecipeError where it has been
-    changed since."""
-    notes, where = [], _entry(content, "language", dict)
-    kind = _entry(content, "kind", str)
-    if kind not in MODELS:
-        raise CheckpointError(f"networks of an unknown kind, {kind}")
-    parameters = plain_parameters(_entry(content, "parameters", dict), notes)
-    model = MODELS[kind].from_parameters(parameters)
-    seeds, best = _entry(content, "seeds", list), content.get("best")
+    """The Networks in a dict that `pack` has made; `language` takes the place of the one named.
+    Raises CheckpointError, ModelError, LanguageError or RecipeError where it has been changed."""
+    _check(content, kind=str, language=dict, parameters=dict, seeds=list)
+    _check(content, sequences=int, hand_set=bool)
+    _check(content["language"], name=str, embed=bool, length=int)
+    if content["kind"] not in MODELS:
+        raise CheckpointError(f"networks of an unknown kind, {content['kind']}")
+    notes = []
+    parameters = plain_parameters(content["parameters"], notes)
+    model = MODELS[content["kind"]].from_parameters(parameters)
+    seeds, best = content["seeds"], content.get("best")
     if len(seeds) != model.n_networks or not all(type(seed) is int for seed in seeds):
         raise CheckpointError(f"its seeds are not {model.n_networks} whole numbers")
     if best is not None and (type(best) is not int or not 0 <= best < model.n_networks):
         raise CheckpointError(f"its best network is {best!r}, of {model.n_networks}")
-    about = [_entry(where, *entry) for entry in (("name", str), ("embed", bool), ("length", int))]
-    networks = Networks(
-        model,
-        named(*about) if language is None else language,
-        best,
-        seeds,
-        sequences=_entry(content, "sequences", int),
-        hand_set=_entry(content, "hand_set", bool),
-        history=_history(content.get("history"), model.n_networks),
-        notes=notes,
-    )
+    about = {name: content[name] for name in ("sequences", "hand_set")}
+    about |= {"history": _history(content.get("history"), model.n_networks), "notes": notes}
+    language = named(**content["language"]) if language is None else language
+    networks = Networks(model, language, best, seeds, **about)
     if content.get("recipe") is not None:
-        _unpack_training(_entry(content, "recipe", dict), content.get("optimizer"), networks)
+        _check(content, recipe=dict)
+        _unpack_training(content["recipe"], content.get("optimizer"), networks)
     return networks
 
 
@@ -194,21 +188,19 @@ def plain_parameters(content, notes):
     return {str(name): value.float() for name, value in content.items()}
 
 
-def _entry(content, name, kind):
-    """content[name], which must be of type `kind`, and not below 0."""
-    value = content.get(name)
-    if type(value) is not kind or (kind is int and value < 0):
-        raise CheckpointError(f"its {name} is not of the kind these scripts write")
-    return value
+def _check(content, **kinds):
+    """Entries of these types must be in the dict; whole numbers not below 0."""
+    for name, kind in kinds.items():
+        value = content.get(name)
+        if type(value) is not kind or (kind is int and value < 0):
+            raise CheckpointError(f"its {name} is not of the kind these scripts write")
 
 
 def _unpack_training(stored, state, networks):
     """Add the recipe and the optimizer's state, or a note that they are another version's."""
     if stored.keys() != {setting.name for setting in fields(Recipe)}:
-        networks.notes.append(
-            "trained by another version of these scripts, whose recipes had other settings: it "
-            "cannot be trained further"
-        )
+        note = "trained by another version of these scripts, whose recipes had other settings"
+        networks.notes.append(f"{note}: it cannot be trained further")
         return
     recipe, networks.recipe = Recipe(**stored), stored
     if state is None and not networks.sequences:
@@ -219,9 +211,8 @@ def _unpack_training(stored, state, networks):
         if int(state["step"]) * recipe.batch_size != networks.sequences:
             raise ValueError(f"it is not that after {networks.sequences} sequences")
     except (ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"its optimizer is not {recipe.optimizer} of these networks: {error}"
-        ) from None
+        what = f"{recipe.optimizer} of these networks"
+        raise CheckpointError(f"its optimizer is not {what}: {error}") from None
     networks.optimizer = state
 
 

@@ -17,24 +17,17 @@ MAX_ROTATED = 300  # parameters per network: beyond, the eigenvectors take most 
 GAIN_END = 0.9  # the part of the training after which gains stay as they are
 CHOICES = {"optimizer": tuple(OPTIMIZERS), "stochastic_target": ("next", "mean")}
 TINY, HUGE = 1e-300, 1e300  # what is above 0, and finite
-LIMITS = {  # setting: what it is, the least and the largest it may be, and in words
-    "n_sequences": (int, 1, 10**15, "a whole number from 1 to 10^15"),
-    "batch_size": (int, 1, 10**15, "a whole number from 1 to 10^15"),
-    "learning_rate": (Real, TINY, 1e30, "a number above 0, at most 10^30"),
-    "warm_up": (Real, 0, 1, "a number from 0 to 1"),
-    "momentum": (Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
-    "second_moment": (Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
-    "clip": (Real, TINY, HUGE, "a number above 0"),
-    "max_weight": (Real, TINY, HUGE, "a number above 0"),
-    "stochastic_weight": (Real, 0, HUGE, "a number not below 0"),
-    "init": (Real, TINY, HUGE, "a number above 0"),
-    "identity": (Real, -HUGE, HUGE, "a number"),
-    "noise": (Real, 0, HUGE, "a number not below 0"),
-    "gate_gain": (Real, TINY, 1e6, "a number above 0, at most 10^6"),
-    "input_gain": (Real, TINY, 1e6, "a number above 0, at most 10^6"),
-    "gain_start": (Real, 0, GAIN_END - 1e-6, f"a number from 0 to below {GAIN_END}"),
-    "forget_bias": (Real, -HUGE, HUGE, "a number"),
-}
+LIMITS = (  # settings: what they are, the least and the largest they may be, and in words
+    (("n_sequences", "batch_size"), int, 1, 10**15, "a whole number from 1 to 10^15"),
+    (("momentum", "second_moment"), Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
+    (("clip", "max_weight", "init"), Real, TINY, HUGE, "a number above 0"),
+    (("stochastic_weight", "noise"), Real, 0, HUGE, "a number not below 0"),
+    (("identity", "forget_bias"), Real, -HUGE, HUGE, "a number"),
+    (("gate_gain", "input_gain"), Real, TINY, 1e6, "a number above 0, at most 10^6"),
+    (("learning_rate",), Real, TINY, 1e30, "a number above 0, at most 10^30"),
+    (("warm_up",), Real, 0, 1, "a number from 0 to 1"),
+    (("gain_start",), Real, 0, GAIN_END - 1e-6, f"a number from 0 to below {GAIN_END}"),
+)
 
 
 class RecipeError(ValueError):
@@ -68,13 +61,14 @@ class Recipe:
         for name, names in CHOICES.items():
             if getattr(self, name) not in names:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}; choose {' or '.join(names)}")
-        for name, (kind, least, most, words) in LIMITS.items():
-            value = getattr(self, name)
-            if name in ("init", "max_weight") and value is None:
-                continue
-            number = isinstance(value, kind) and not isinstance(value, bool)
-            if not (number and least <= value <= most):
-                raise RecipeError(f"{name} is {value!r}; it must be {words}")
+        for names, kind, least, most, words in LIMITS:
+            for name in names:
+                value = getattr(self, name)
+                if name in ("init", "max_weight") and value is None:
+                    continue
+                number = isinstance(value, kind) and not isinstance(value, bool)
+                if not (number and least <= value <= most):
+                    raise RecipeError(f"{name} is {value!r}; it must be {words}")
 
     @property
     def n_updates(self):

@@ -19,7 +19,6 @@ from anbn.languages import Stream
 
 UNITS = ("hidden", "cell", "input_gate", "forget_gate", "candidate", "output_gate")
 GATES = ("forget_gate", "input_gate", "output_gate")
-OPEN, CLOSED = 2 / 3, 1 / 3
 
 
 @dataclass
@@ -55,12 +54,8 @@ class Trace:
         text = self.text(b)
         parts = [("hidden", self.hidden), ("cell", self.cell), ("output", self.probability)]
         parts = [(name, part[b].cpu().numpy()) for name, part in parts if part is not None]
-        what = (
-            "hidden activations and"
-            if self.cell is None
-            else "hidden activations, cell states, and"
-        )
-        lines = [f"symbol= {text}", f"{what} output probabilities:"]
+        cells = " and" if self.cell is None else ", cell states, and"
+        lines = [f"symbol= {text}", f"hidden activations{cells} output probabilities:"]
         form = {"precision": 2, "suppress_small": True, "sign": " "}
         form |= {"max_line_width": 10**6, "threshold": 10**6}
         for t, letter in enumerate(text[:-1]):
@@ -106,11 +101,9 @@ def in_runs(text):
 
 
 def gate_table(trace):
-    """How open each gate of each unit is in each stage, over all traced steps of that stage.
-
-    Returns a list of dicts: stage, gate, unit (from 1), mean, spread (standard deviation), steps,
-    state: open (mean above 2/3), closed (below 1/3), partly open. Empty for an SRN.
-    """
+    """How open each gate of each unit is over all traced steps of each stage: dicts of stage, gate,
+    unit (from 1), mean, spread (standard deviation), steps and state (`in_words`). Empty for an
+    SRN."""
     if trace.cell is None:
         return []
     label, names = trace.language.stages(trace.stream)
@@ -131,7 +124,7 @@ def gate_table(trace):
 
 def in_words(mean):
     """A gate's mean activation, 0..1, in words."""
-    return "open" if mean > OPEN else "closed" if mean < CLOSED else "partly open"
+    return "open" if mean > 2 / 3 else "closed" if mean < 1 / 3 else "partly open"
 
 
 def rows(trace):
