@@ -132,8 +132,7 @@ def cache_folder():
 
 def _private(path):
     """Whether it belongs to the user and nobody else can write it."""
-    about = path.stat()
-    return about.st_uid == os.getuid() and not about.st_mode & 0o022
+    return path.stat().st_uid == os.getuid() and not path.stat().st_mode & 0o022
 
 
 def _name(key, content):

@@ -88,17 +88,16 @@ class RotatedAdam(Optimizer):
     """Adam in the eigenbasis of each network's own gradient covariance, for small networks.
 
     In a recurrent network that counts, the directions that matter are combinations of parameters (a
-    contraction and the matching expansion, say) whose curvatures differ by orders of magnitude;
-    Adam, which scales each parameter alone, is blind to them. A small network's whole second moment
-    matrix C = E[g g^T] can be kept. Its eigenvectors Q turn the gradient into coordinates in which
-    Adam runs as usual; the step is turned back:
+    contraction and the matching expansion, say) whose curvatures differ by orders of magnitude, and
+    Adam scales each parameter alone. A small network's whole second moment matrix C = E[g g^T] can
+    be kept. Its eigenvectors Q turn the gradient into coordinates in which Adam runs as usual; the
+    step is turned back:
 
         step = Q  (Q^T m) / sqrt(E[(Q^T g)^2])
 
     This is full-matrix Adagrad's metric (Duchi, Hazan & Singer 2011, section 1.1) with Adam's
-    moving averages, and for a whole network what SOAP (Vyas et al. 2024, algorithm 3) does per
-    layer. C and Q are brought up to date every `refresh` steps; until step FIRST_BASIS Q is the
-    identity, for fewer gradients span nothing.
+    moving averages; SOAP (Vyas et al. 2024, algorithm 3) does it per layer. C and Q are brought up
+    to date every `refresh` steps; Q is the identity before step FIRST_BASIS, for lack of gradients.
     """
 
     moments = ("mean", "square")  # square: in the eigenbasis

@@ -136,20 +136,20 @@ class LearnedCounts:
 
     def error_in_words(self, s):
         """The constant error of network s: "one B early and 2 C late"."""
-        words = []
-        for letter, more in zip(self.language.symbols[1:], self.error[s].tolist(), strict=True):
-            if more:
-                amount = "one" if abs(more) == 1 else abs(more)
-                words.append(f"{amount} {letter} {'late' if more > 0 else 'early'}")
-        return " and ".join(words)
+        errors = zip(self.language.symbols[1:], self.error[s].tolist(), strict=True)
+        return " and ".join(
+            f"{'one' if abs(more) == 1 else abs(more)} {letter} {'late' if more > 0 else 'early'}"
+            for letter, more in errors
+            if more
+        )
 
 
 @torch.no_grad()
 def letters_given(model, language, n_values):
     """How often a network gives each letter after the first: after a^n, and the right number of
-    the letters in between, it reads the letter on and on until its most probable symbol is another
-    one (the first one is read, not predicted). n_values (N,) ascending -> (S, L, N) int64 on the
-    CPU; 0 where it has not turned after twice the right number and ten."""
+    the letters in between, it reads the letter on until another symbol is more probable (the first
+    one is read, not predicted). n_values (N,) ascending -> (S, L, N) int64 on the CPU; 0 where it
+    has not turned after twice the right number and ten."""
     n = torch.as_tensor(n_values)
     steps = int(2 * max(language.multiples) * n.max()) + 10
     every = groups(model, steps * len(n))

@@ -25,8 +25,8 @@ SHARES = {  # figures whose quantiles a run without a count prints
 def result_lines(content):
     """The end of a run as lines of text. content: what `summary` returns."""
     total, n_solved = content["networks"], content["solved"]
-    how = f"{content['sequences']:,} training sequences per network "
-    how += f"in {content['training_seconds']:.1f} s"
+    how = f"{content['sequences']:,} training sequences per network in "
+    how += f"{content['training_seconds']:.1f} s"
     lines = [
         f"{content['what']} ({content['parameters']} parameters each)",
         "weights set by hand, no training" if content["hand_set"] else how,

@@ -101,7 +101,7 @@ def report_lines(networks, generator):
     """A sample trace of the network with the least loss, and its loss, in the coursework's format:
     on the way of a training. generator: of the strings traced."""
     loss, language = networks.history[-1].loss, networks.language
-    best = min(range(len(loss)), key=loss.__getitem__)
+    best = loss.index(min(loss))
     streams = held_out_streams(language)[:N_REPORT]
     true = f"{coursework_loss(streams.probability, streams, language):.4f} on the same streams"
     which = f"; network {best + 1}, the best of {len(loss)}" if len(loss) > 1 else ""
@@ -120,9 +120,9 @@ def levels(values):
 
 
 def to_criterion(history):
-    """After how many training sequences the networks first solved the language, and from which
-    report on they kept it, in whole reports: quantiles, None where so many never did; and how many
-    networks lost it in between. None for networks whose training is not known whole."""
+    """After how many training sequences the networks first solved the language, and from when on
+    they kept it, in whole reports: quantiles, None where so many never did; and how many lost it in
+    between. None where the training is not known whole."""
     if len(history) < 2 or history[0].sequences > history[1].sequences - history[0].sequences:
         return None
     sequences = [report.sequences for report in history] + [math.inf]
@@ -163,16 +163,15 @@ def _per_network(networks, evaluation):
 def _float64(networks, evaluation):
     """The first failing n of the best networks in float64, where it differs from float32's; of
     those that fail, for float64 takes long where nothing fails."""
+    single, most = evaluation.first_failing_n.tolist(), evaluation.n_most
     best = evaluation.ranking[:MAX_FLOAT64]
-    failing = [s for s in best if evaluation.first_failing_n[s] <= evaluation.n_most]
-    differ = []
+    failing, differ = [s for s in best if single[s] <= most], []
     if failing:
         model = networks.model.select(failing).double()
-        in_double = first_failing_n(model, networks.language, evaluation.n_most).tolist()
-        for s, n in zip(failing, in_double, strict=True):
-            row = {"network": s + 1, "seed": networks.seeds[s]}
-            row |= {"float32": int(evaluation.first_failing_n[s]), "float64": n}
-            differ += [row] if row["float32"] != n else []
+        for s, n in zip(failing, first_failing_n(model, networks.language, most), strict=True):
+            if n != single[s]:
+                row = {"network": s + 1, "seed": networks.seeds[s]}
+                differ.append(row | {"float32": single[s], "float64": int(n)})
     return {"networks": len(best), "float32_ends": FLOAT32_ENDS, "differ": differ}
 
 
