@@ -4,16 +4,17 @@ from anbn.analysis.failures import failure_lines
 
 MAX_LISTED = 20  # networks with a line of their own
 SHOWN = ("10%", "50%", "90%")  # quantiles of the learned counts
-COLUMNS = {  # heading and format of each figure in the table of networks
-    "seed": ("seed", "d"),
-    "solved": ("solved", ""),
-    "streams_right": ("streams right", ".1%"),
-    "legal_symbols": ("legal symbols", ".1%"),
-    "choices_right": ("choices right", ".1%"),
-    "recall": ("recall", ".1%"),
-    "first_failing_n": ("first failing n", "d"),
-    "excess_cross_entropy": ("excess nats/symbol", ".4f"),
-    "loss": ("loss", ".4f"),
+FIGURES = {  # of each network: where an Evaluation has them; heading and format in the table
+    "seed": (None, "seed", "d"),
+    "solved": ("solved", "solved", ""),
+    "streams_right": ("stream_accuracy", "streams right", ".1%"),
+    "certain_steps_right": ("deterministic_accuracy", None, None),
+    "legal_symbols": ("legal_accuracy", "legal symbols", ".1%"),
+    "choices_right": ("choice_accuracy", "choices right", ".1%"),
+    "recall": ("recall_accuracy", "recall", ".1%"),
+    "first_failing_n": ("first_failing_n", "first failing n", "d"),
+    "excess_cross_entropy": ("excess_cross_entropy", "excess nats/symbol", ".4f"),
+    "loss": (None, "loss", ".4f"),
 }
 SHARES = {  # figures whose quantiles a run without a count prints
     "legal_symbols": "Legal symbols",
@@ -108,14 +109,12 @@ def _float64_lines(double, reach):
             f"at no n up to {tried:,}" if row[kind] > tried else f"at n = {row[kind]:,}"
             for kind in ("float64", "float32")
         )
-        lines.append(
-            f"Network {row['network']} fails first {first} in float64, {second} in float32"
-        )
+        which = f"Network {row['network']} fails first"
+        lines.append(f"{which} {first} in float64, {second} in float32")
     if reach["never_failed"] and not lines:
-        lines.append(
-            "In float64 the best networks fail first where they do in float32, which can count to "
-            f"n = {double['float32_ends']:,}"
-        )
+        ends = f"n = {double['float32_ends']:,}"
+        text = "In float64 the best networks fail first where they do in float32"
+        lines.append(f"{text}, which can count to {ends}")
     return lines
 
 
@@ -126,7 +125,7 @@ def _shown(quantiles, form):
 def _table(content):
     """The best networks, a line each."""
     rows = content["networks_best_first"][:MAX_LISTED]
-    columns = {name: COLUMNS[name] for name in COLUMNS if name in rows[0]}
+    columns = {k: rest for k, (_, *rest) in FIGURES.items() if rest[0] and k in rows[0]}
     lines = ["network" + "".join(f"  {heading}" for heading, _ in columns.values())]
     for row in rows:
         shown = {name: format(row[name], form) for name, (_, form) in columns.items()}

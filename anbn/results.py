@@ -12,22 +12,12 @@ from anbn.analysis.explanation import verdict as verdict_lines
 from anbn.analysis.failures import failures
 from anbn.evaluate import SOLVED, coursework_loss, quantiles, true_distribution_loss, wilson
 from anbn.reach import FLOAT32_ENDS, first_failing_n, learned_counts
-from anbn.result_text import result_lines
+from anbn.result_text import FIGURES, result_lines
 from anbn.trace import first_mistake, in_runs, trace
 from anbn.train import N_REPORT, held_out_streams
 
 __all__ = ["report_lines", "result_lines", "summary", "verdict"]
 
-FIGURES = {  # of each network, and where an Evaluation has them
-    "solved": "solved",
-    "streams_right": "stream_accuracy",
-    "certain_steps_right": "deterministic_accuracy",
-    "legal_symbols": "legal_accuracy",
-    "choices_right": "choice_accuracy",
-    "recall": "recall_accuracy",
-    "first_failing_n": "first_failing_n",
-    "excess_cross_entropy": "excess_cross_entropy",
-}
 MAX_FLOAT64 = 8  # networks, the best, that count in float64 as well
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 CERTAIN = "solved is every certain symbol right in 99 % of 300 fresh streams"
@@ -70,7 +60,7 @@ def summary(networks, evaluation, seconds):
     if language.memoryless_excess is not None:
         content["memoryless_excess"] = language.memoryless_excess
     for name in ("choices_right", "recall"):
-        if (values := getattr(evaluation, FIGURES[name])) is not None:
+        if (values := getattr(evaluation, FIGURES[name][0])) is not None:
             content[name] = levels(values)
     if (first := evaluation.first_failing_n) is not None:
         content["first_failing_n"] = {
@@ -150,7 +140,7 @@ def _finite(values):
 
 def _per_network(networks, evaluation):
     """One dict per network, the best first; first_failing_n is n_most + 1 where none failed."""
-    columns = {name: getattr(evaluation, attribute) for name, attribute in FIGURES.items()}
+    columns = {k: getattr(evaluation, name) for k, (name, *_) in FIGURES.items() if name}
     columns = {name: part.tolist() for name, part in columns.items() if part is not None}
     if networks.history:
         columns["loss"] = networks.history[-1].loss
