@@ -60,10 +60,15 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
         thousands, said = _inside(content, path)
         whole = "parameters" in content
         networks = unpack(content, language) if whole else _bare(content, thousands)
-        notes += networks.notes
+        model, notes = networks.model, notes + networks.notes
         for hints, source in ((asked, "the options say"), (said, "its name says")):
-            notes += _contradictions(networks.model, hints, source)
-        networks.language = _language(networks.model, asked, said, language, notes)
+            if hints.model not in (None, model.kind):
+                notes.append(
+                    f"{source} {hints.model}, but the weights are those of an {model.kind}"
+                )
+            if hints.hid not in (None, model.n_hidden):
+                notes.append(f"{source} {hints.hid} hidden units, but there are {model.n_hidden}")
+        networks.language = _language(model, asked, said, language, notes)
     except (ModelError, LanguageError, RecipeError, CheckpointError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError):
@@ -102,7 +107,7 @@ def newest(folder, epoch=None, asked=Hints()):
             notes.append(f"{path} is no checkpoint and is left out")
             continue
         pairs = [(getattr(asked, name), value) for name, value in vars(said).items()]
-        if not all(None in pair or pair[0] == pair[1] for pair in pairs):
+        if any(None not in pair and pair[0] != pair[1] for pair in pairs):
             others.append(path.name)
             continue
         whole = not path.name.startswith("process")  # else that of a process that was lost
@@ -164,15 +169,6 @@ def _bare(content, thousands):
     model = MODELS[kind].from_parameters(parameters)
     best, seeds = 0 if model.n_networks == 1 else None, [0] * model.n_networks
     return Networks(model, None, best, seeds, round(1000 * thousands), notes=notes)
-
-
-def _contradictions(model, hints, source):
-    notes = []
-    if hints.model not in (None, model.kind):
-        notes.append(f"{source} {hints.model}, but the weights are those of an {model.kind}")
-    if hints.hid not in (None, model.n_hidden):
-        notes.append(f"{source} {hints.hid} hidden units, but there are {model.n_hidden}")
-    return notes
 
 
 def _language(model, asked, said, language, notes):

@@ -44,17 +44,12 @@ class Evaluation:
         rows = list(zip(*(column.tolist() for column in columns), strict=True))
         return sorted(range(len(rows)), key=rows.__getitem__, reverse=True)
 
-    @property
-    def best(self):
-        """The index of the best network."""
-        return self.ranking[0]
+    best = property(lambda self: self.ranking[0])
 
 
 def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):
-    """Evaluate every network of `model` on fresh streams of `language`, drawn with `generator`.
-
-    n_most: the largest n tried for first_failing_n; 0 leaves it out. Returns an Evaluation.
-    """
+    """The Evaluation of every network of `model` on fresh streams of `language`. n_most: the largest
+    n tried for first_failing_n; 0 leaves it out."""
     stream = language.streams(language.draw((n_streams,), generator)).to(model.U.device)
     every = groups(model, stream.inputs.numel())
     parts = [_on_streams(model.select(group), stream, language) for group in every]

@@ -46,7 +46,9 @@ class State(NamedTuple):
 
 
 class Recurrent(nn.Module):
-    """What SRN and LSTM share: sizes, parameters with a leading axis S, the read-out."""
+    """What SRN and LSTM share: all but the start State, start(n_batch), and a step,
+    next_state(rows, state), from pre-activations `rows` (S, B, G) of the hidden units, G = H, or of
+    the gates, G = 4H."""
 
     kind: str  # "srn" or "lstm"
     names: tuple  # parameter names, as stored
@@ -90,21 +92,14 @@ class Recurrent(nn.Module):
 
     # ---- the recurrence
 
-    def next_state(self, rows, state):
-        """The State after a step. rows (S, B, G): the pre-activations of the hidden units, G = H,
-        or of an LSTM's gates i, f, g, o, G = 4H."""
-        raise NotImplementedError
-
     def input_recurrent_weights(self, gain=None):
         """W + hid_bias (S, K, G), as exactly one symbol is on, and U (S, H, G), times `gain`."""
         W, U = self.W + self.hid_bias[:, None], self.U
         return (W, U) if gain is None else (gain * W, gain * U)
 
     def step(self, symbols, state, gain=None):
-        """Read one symbol per sequence: symbols (B,) or (S, B) int64 -> the State after it.
-
-        gain: a factor of all pre-activations, or one of each column of U (G,).
-        """
+        """Read one symbol per sequence: symbols (B,) or (S, B) int64 -> the State after it. gain: a
+        factor of all pre-activations, or one of each column of U (G,)."""
         W, U = self.input_recurrent_weights(gain)
         return self.next_state(self.one_hot(symbols) @ W + state.hidden @ U, state)
 
@@ -119,9 +114,7 @@ class Recurrent(nn.Module):
 
     def forward(self, inputs, start=None, gain=None):
         """Read sequences: inputs (B, T) int64, the same for all networks, or (S, B, T) -> State.
-
-        start: the State before the first symbol, by default the network's own. gain: as in `step`.
-        """
+        start: the State before them, by default the network's own. gain: as in `step`."""
         n_batch, n_steps = inputs.shape[-2:]
         state = self.start(n_batch) if start is None else start
         library = None if torch.is_grad_enabled() else compiled.library_for(self)
@@ -200,7 +193,6 @@ class SRN(Recurrent):
     gate_rows = 1
 
     def start(self, n_batch):
-        """The start State for n_batch sequences: hidden (S, B, H)."""
         return State(self.H0.tanh()[:, None].expand(-1, n_batch, -1))
 
     def next_state(self, rows, state):
@@ -215,7 +207,6 @@ class LSTM(Recurrent):
     gate_rows = 4
 
     def start(self, n_batch):
-        """The start State for n_batch sequences: hidden and cell (S, B, H), zero."""
         zero = self.U.new_zeros(self.n_networks, n_batch, self.n_hidden)
         return State(zero, zero)
 

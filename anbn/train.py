@@ -45,7 +45,7 @@ class Record:
     optimizer_state: dict  # for a checkpoint
 
 
-def build(language, kind, n_hidden, seeds, recipe, device="cpu"):
+def build(language, kind, n_hidden, seeds, recipe):
     """A model of len(seeds) networks with the recipe's initial parameters, each drawn from its own
     seed alone. Raises ModelError for impossible sizes."""
     model = MODELS[kind](language.n_symbols, n_hidden, seeds=list(seeds), init=recipe.init)
@@ -57,7 +57,7 @@ def build(language, kind, n_hidden, seeds, recipe, device="cpu"):
                 model.U[s] = recipe.identity * torch.eye(n_hidden) + recipe.noise * noise
         if kind == "lstm":
             model.hid_bias[:, n_hidden : 2 * n_hidden] += recipe.forget_bias
-    return model.to(device)
+    return model
 
 
 @torch.no_grad()
