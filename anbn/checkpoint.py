@@ -60,15 +60,14 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
         thousands, said = _inside(content, path)
         whole = "parameters" in content
         networks = unpack(content, language) if whole else _bare(content, thousands)
-        model, notes = networks.model, notes + networks.notes
+        kind, n_hidden = networks.model.kind, networks.model.n_hidden
+        notes += networks.notes
         for hints, source in ((asked, "the options say"), (said, "its name says")):
-            if hints.model not in (None, model.kind):
-                notes.append(
-                    f"{source} {hints.model}, but the weights are those of an {model.kind}"
-                )
-            if hints.hid not in (None, model.n_hidden):
-                notes.append(f"{source} {hints.hid} hidden units, but there are {model.n_hidden}")
-        networks.language = _language(model, asked, said, language, notes)
+            if hints.model not in (None, kind):
+                notes.append(f"{source} {hints.model}, but the weights are those of an {kind}")
+            if hints.hid not in (None, n_hidden):
+                notes.append(f"{source} {hints.hid} hidden units, but there are {n_hidden}")
+        networks.language = _language(networks.model, asked, said, language, notes)
     except (ModelError, LanguageError, RecipeError, CheckpointError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError):

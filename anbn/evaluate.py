@@ -48,8 +48,8 @@ class Evaluation:
 
 
 def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):
-    """The Evaluation of every network of `model` on fresh streams of `language`. n_most: the largest
-    n tried for first_failing_n; 0 leaves it out."""
+    """The Evaluation of every network of `model`, on fresh streams. n_most: the largest n tried for
+    first_failing_n; 0 leaves it out."""
     stream = language.streams(language.draw((n_streams,), generator)).to(model.U.device)
     every = groups(model, stream.inputs.numel())
     parts = [_on_streams(model.select(group), stream, language) for group in every]
