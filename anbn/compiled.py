@@ -4,14 +4,12 @@
     State(*library.read(model, inputs, state, gain))
     loss, cross_entropy, gradients = library.train(model, batch, stochastic_weight, mean, gain)
 
-A step of a network with a few hidden units is a few hundred multiplications, less than the call of
-one of torch's operations; here a whole batch, forwards and back, is one call. Nothing depends on
-this file but speed.
+A step of a small network is less work than the call of one of torch's operations; here a whole
+batch, forwards and back, is one call. Nothing depends on this file but speed.
 
-The library is compiled when first needed, so that a bare checkout is as fast as an installed
-package, and kept in the user's cache folder under a name made of the source, the compiler, the
-processor and its own checksum. Only what fits that checksum, and what nobody but the user can
-write, is loaded; and whatever is loaded must first agree with the plain recurrence.
+The library is compiled when first needed and kept in the user's cache folder under a name made of
+the source, the compiler, the processor and its own checksum. Only what fits that checksum, and what
+nobody but the user can write, is loaded; and it must first agree with the plain recurrence.
 """
 
 import contextlib

@@ -3,12 +3,10 @@
     first failing n   the smallest n whose string, from the start state, has a wrong certain step
     learned count     the letters B given after n A, as a line: letters = slope * n + offset
 
-    anb2n, read A A B B B: after the third B its most probable symbol is A, and not after the first
-    two, so it gives 3 letters B at n = 2. Where it gives 2 n - 1 at every n, it counts exactly and
-    turns one B early; its first failing n is 1 all the same.
+    anb2n, read A A B B B: the first most probable symbol A comes after the third B, so it gives 3
+    letters B at n = 2. If it gives 2 n - 1 at every n, it counts exactly and turns one B early.
 
-In float32 whole numbers are exact up to FLOAT32_ENDS only, so an exact counter ends there at the
-latest; model.double() counts on to 2^53.
+In float32 an exact counter ends at FLOAT32_ENDS at the latest; model.double() counts on to 2^53.
 """
 
 from dataclasses import dataclass

@@ -166,8 +166,7 @@ def _float64(networks, evaluation):
 
 
 def _learned_counts(model, language):
-    """What the networks have learned to count, letter by letter; a network's line is None for a
-    letter that does not turn."""
+    """What the networks have learned to count; None for a letter that does not turn."""
     counts = learned_counts(model, language)
     letters, lines = {}, [{} for _ in range(model.n_networks)]
     for k, letter in enumerate(language.symbols[1:]):

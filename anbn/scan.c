@@ -3,9 +3,8 @@
 
    S networks, B sequences, T steps, K symbols, H hidden units; G = H (SRN) or 4H (LSTM) columns of
    pre-activations, R = K + H rows of weights. Every array is contiguous, its axes in the order
-   given. Networks are independent, and so are sequences: the outermost loops take one network and
-   LANES sequences, which fill a vector register, through all their steps. `lanes` holds one number
-   for each of them (vectors as GCC and Clang extend C by). */
+   given. The outermost loops take one network and LANES sequences through all their steps; `lanes`
+   is a vector register with one number for each of them (an extension of C by GCC and Clang). */
 
 #include <stdint.h>
 #include <string.h>

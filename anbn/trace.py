@@ -70,28 +70,20 @@ def trace(model, network, language, stream):
     CPU in float32."""
     some = model.select(network)
     activity = some(stream.inputs.to(some.U.device))
-
-    def shown(part):
-        return None if part is None else part[0].float().cpu()
-
-    return Trace(
-        language,
-        stream,
-        some.start(1).hidden[0, 0].float().cpu(),
-        shown(activity.probability),
-        **{name: shown(getattr(activity, name)) for name in UNITS},
-    )
+    parts = {name: getattr(activity, name) for name in ("probability", *UNITS)}
+    parts = {name: part if part is None else part[0].float().cpu() for name, part in parts.items()}
+    return Trace(language, stream, some.start(1).hidden[0, 0].float().cpu(), **parts)
 
 
 def first_mistake(trace, b=0):
     """The first step of sequence b whose next symbol is certain and not the most probable one:
     (text read so far, the symbol predicted, the symbol that comes), or None."""
-    text, predicted = trace.text(b), trace.probability[b].argmax(-1)
-    for t in range(trace.n_steps(b)):
-        guess = trace.language.symbols[int(predicted[t])]
-        if trace.stream.deterministic[b, t] and guess != text[t + 1]:
-            return text[: t + 1], guess, text[t + 1]
-    return None
+    stream, predicted = trace.stream, trace.probability[b].argmax(-1)
+    wrong = (predicted != stream.targets[b]) & stream.deterministic[b] & stream.valid[b]
+    if not wrong.any():
+        return None
+    t, text = int(wrong.int().argmax()), trace.text(b)
+    return text[: t + 1], trace.language.symbols[int(predicted[t])], text[t + 1]
 
 
 def in_runs(text):

@@ -5,9 +5,8 @@
     for record in train(model, language, recipe, seeds=range(8)):
         print(record.sequences, record.cross_entropy)
 
-Each update reads `batch_size` whole streams per network. Network s draws its own streams from
-generators seeded by its own seed, and its gradient is clipped and followed by itself, so that
-network s of an ensemble is network s alone within rounding.
+Network s draws its own streams, `batch_size` per update, from its own seed, and its gradient is
+clipped and followed by itself: network s of an ensemble is network s alone within rounding.
 """
 
 from dataclasses import dataclass
