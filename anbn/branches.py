@@ -5,9 +5,11 @@
                n=3  A A A B B B B B B
 
 In ascending order the strings that still read a letter are the last ones of the batch, so a step
-works on a slice and one letter is the same for all: nothing is looked up, and a step costs one
-batched product and the squashing functions. Most of first_failing_n's time is spent here.
+works on a slice: one batched product and the squashing functions. Most of the time of
+reach.first_failing_n is spent here.
 """
+
+import functools
 
 import torch
 
@@ -19,9 +21,8 @@ def fails(model, language, first, state):
     """Whether each string n = first, first + 1, ... has a wrong step: (S, N) bool on the CPU.
 
     state: hidden and, for an LSTM, cell (S, H, N) after the letters A; overwritten. A string that,
-    a group of letters later, is where the one before it was, goes on as that one does, and is
-    read no further: an exact counter has reached 100,000 in a second. (If that one fails, this one
-    may be reported right; it is not the first that fails.)
+    a group of letters later, is where the one before it was, goes on as that one does and is read
+    no further. (If that one fails, this one may be reported right; it is not the first that fails.)
     """
     n_strings = state[0].shape[2]
     wrong = torch.zeros(state[0].shape[::2], dtype=torch.bool, device=state[0].device)
@@ -50,7 +51,9 @@ def fails(model, language, first, state):
                 if read_on == 1 and t < multiple * first:
                     wrong[:, :1] |= _lone_fails(model, letter, multiple * first - t, state)
                     break
-        _end_alike(state, read_on, kept)
+        for part, own in zip(state, (None, kept), strict=False):  # those not read to the end
+            last, rest = part[:, :, read_on - 1 : read_on], part[:, :, read_on:]
+            rest.copy_(last if own is None else torch.where(own, rest, last))
     return wrong.cpu()
 
 
@@ -61,7 +64,7 @@ def _lone_fails(model, letter, n_letters, state):
     activity = model(letters, State(*(part[:, :, :1].mT for part in state)))
     right = _predicts(activity.logits[:, 0].mT, letter)  # (S, T)
     turns = _predicts(activity.logits[:, 0, -1:].mT, (letter + 1) % model.n_symbols)
-    for part, new in zip(state, (activity.hidden, activity.cell), strict=False):
+    for part, new in zip(state, activity[:2], strict=False):
         part[:, :, 0] = new[:, 0, -1]
     return ~right[:, :-1].all(-1, keepdim=True) | ~turns
 
@@ -76,14 +79,6 @@ def _goes_on_alike(state, earlier, kept):
     return alike.all(1).all(0)
 
 
-def _end_alike(state, read_on, kept):
-    """Give the strings that were not read to the end the state they end in."""
-    for part, own in zip(state, (None, kept), strict=False):
-        last = part[:, :, read_on - 1 : read_on]
-        rest = part[:, :, read_on:]
-        rest.copy_(last if own is None else torch.where(own, rest, last))
-
-
 def _kept_cells(model, letter):
     """The cells of an LSTM that a letter leaves as they are, whatever the state, for hidden units
     lie within +-1: (S, H, 1) bool; None for an SRN."""
@@ -96,24 +91,17 @@ def _kept_cells(model, letter):
 
 
 def _predicts(logits, letter):
-    """Whether `letter` is the arg max of logits (S, K, N): (S, N) bool. The first of equal
-    values is the arg max, as in torch.argmax."""
-    right = None
-    for other in range(logits.shape[1]):
-        if other != letter:
-            than = torch.gt if other < letter else torch.ge
-            larger = than(logits[:, letter], logits[:, other])
-            right = larger if right is None else right.logical_and_(larger)
-    return right
+    """Whether `letter` is the arg max, the first of equal values, of logits (S, K, N): (S, N)."""
+    own, others = logits[:, letter], enumerate(logits.unbind(1))
+    larger = [own > x if k < letter else own >= x for k, x in others if k != letter]
+    return functools.reduce(torch.logical_and, larger)
 
 
 def _reader(model, letter):
-    """A function that lets every sequence read `letter`: it overwrites hidden, and cell, which are
-    (S, H, N), with those after the step. Not the model's own step, which keeps the gates and makes
-    new tensors: 100 networks that count take three times as long with that one."""
-    recurrent = model.U.mT.contiguous()  # (S, rows, H)
-    constant = (model.W[:, letter] + model.hid_bias)[:, :, None]  # (S, rows, 1)
-    n_hidden = model.n_hidden
+    """A function that lets every sequence read `letter`: it overwrites hidden and cell (S, H, N).
+    The model's own step, which keeps the gates and makes new tensors, takes three times as long."""
+    recurrent = model.U.mT.contiguous()  # (S, G, H)
+    constant = (model.W[:, letter] + model.hid_bias)[:, :, None]  # (S, G, 1)
 
     def read_srn(state):
         (hidden,) = state
@@ -122,8 +110,8 @@ def _reader(model, letter):
     def read_lstm(state):
         hidden, cell = state
         rows = torch.baddbmm(constant, recurrent, hidden)
-        i, f, g, o = rows.split(n_hidden, 1)
-        rows[:, : 2 * n_hidden].sigmoid_()
+        i, f, g, o = rows.chunk(4, 1)
+        rows[:, : 2 * model.n_hidden].sigmoid_()
         cell.mul_(f).addcmul_(i, g.tanh_())
         torch.mul(o.sigmoid_(), cell.tanh(), out=hidden)
 

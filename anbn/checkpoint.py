@@ -6,8 +6,8 @@
     networks.model, networks.language, networks.best
 
 A bare state dict has the keys H0, W, U, hid_bias, V, out_bias (an LSTM no H0). Its language is the
-one given to `load`, else the one that its name or its folder's name says, {lang}_{model}{hid}_
-{epoch}.pth. Names and options are hints: where they do not fit, a note tells so.
+one given to `load`, else the one in its name, {lang}_{model}{hid}_{epoch}.pth, or its folder's.
+Names and options are hints: where they do not fit, a note tells so.
 """
 
 import contextlib
@@ -23,11 +23,8 @@ from anbn.catalogue import named
 from anbn.evaluate import likelier
 from anbn.languages import LanguageError
 from anbn.models import MODELS, ModelError
-from anbn.networks import CheckpointError, Networks
-from anbn.packing import merged, pack, plain_parameters, unpack
+from anbn.networks import CheckpointError, Networks, plain_parameters, unpack
 from anbn.recipes import RecipeError
-
-__all__ = ["CheckpointError", "Networks", "load", "merged", "newest", "pack", "read", "unpack"]
 
 LANGUAGE = re.compile(r"(?<![a-z0-9])(reber|an(?:[b-z][1-9]?[0-9]?n)+)(?![a-z0-9])")
 MODEL = re.compile(r"(?<![a-z])(srn|lstm)(\d{1,6})?(?![a-z0-9])")
@@ -60,21 +57,22 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
         path, notes = newest(path, epoch, asked)
     content = read(path)
     try:
-        if "parameters" in content:
-            networks = unpack(content, language)
-            where = content["language"]
-            said = Hints(where["name"], where["embed"], where["length"])
-        else:
-            networks, said = _bare(content, path), by_name(path)
+        thousands, said = _inside(content, path)
+        whole = "parameters" in content
+        networks = unpack(content, language) if whole else _bare(content, thousands)
+        kind, n_hidden = networks.model.kind, networks.model.n_hidden
         notes += networks.notes
-        notes += _contradictions(networks.model, asked, "the options say")
-        notes += _contradictions(networks.model, said, "its name says")
-        networks.language, more = _language(networks.model, asked, said, language)
+        for hints, source in ((asked, "the options say"), (said, "its name says")):
+            if hints.model not in (None, kind):
+                notes.append(f"{source} {hints.model}, but the weights are those of an {kind}")
+            if hints.hid not in (None, n_hidden):
+                notes.append(f"{source} {hints.hid} hidden units, but there are {n_hidden}")
+        networks.language = _language(networks.model, asked, said, language, notes)
     except (ModelError, LanguageError, RecipeError, CheckpointError) as error:
         raise CheckpointError(f"{path}: {error}") from None
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError):
         raise CheckpointError(f"{path} holds no recurrent networks") from None
-    networks.notes = notes + more
+    networks.notes = notes
     return networks
 
 
@@ -98,9 +96,9 @@ def read(path, mmap=False):
 
 def newest(folder, epoch=None, asked=Hints()):
     """(path, notes): of a folder's checkpoints that agree with `asked`, the one with the most
-    training sequences inside, whenever it was written; or the nearest to `epoch` thousand. Raises
-    CheckpointError if there is none."""
-    found, others, notes = [], [], []
+    training sequences inside, or the nearest to `epoch` thousand. Raises CheckpointError if there
+    is none."""
+    found, others, apart, notes = [], [], [], []
     for path in sorted([*Path(folder).glob("*.pt"), *Path(folder).glob("*.pth")]):
         try:
             thousands, said = _inside(read(path, mmap=True), path)
@@ -108,19 +106,18 @@ def newest(folder, epoch=None, asked=Hints()):
             notes.append(f"{path} is no checkpoint and is left out")
             continue
         pairs = [(getattr(asked, name), value) for name, value in vars(said).items()]
-        agrees = all(None in pair or pair[0] == pair[1] for pair in pairs)
+        if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+            others.append(path.name)
+            continue
         whole = not path.name.startswith("process")  # else that of a process that was lost
-        rank = (path.name == "model.pt", whole, path.stat().st_mtime)
-        (found if agrees else others).append((thousands, rank, path))
-    if not found:
+        apart += [] if whole else [path.name]
+        found.append((thousands, (path.name == "model.pt", whole, path.stat().st_mtime), path))
+    if others and not found:
         wanted = ", ".join(f"{name} {value}" for name, value in vars(asked).items() if value)
-        there = ", ".join(path.name for *_, path in others[:5])
-        raise CheckpointError(
-            f"no checkpoint in {folder} is of {wanted}; there are {there}"
-            if others
-            else f"no checkpoint in {folder}: {GIVE}"
-        )
-    apart = [path.name for *_, path in found if path.name.startswith("process")]
+        there = ", ".join(others[:5])
+        raise CheckpointError(f"no checkpoint in {folder} is of {wanted}; there are {there}")
+    if not found:
+        raise CheckpointError(f"no checkpoint in {folder}: {GIVE}")
     if apart and len(apart) < len(found):
         notes.append(f"{folder} holds networks of other processes besides: {', '.join(apart)}")
     if epoch is None:
@@ -141,12 +138,8 @@ def _inside(content, path):
             where, hid = content["language"], content["parameters"]["U"].shape[1]
             said = Hints(where["name"], where["embed"], where["length"], content["kind"], hid)
             return content["sequences"] / 1000, said
-    return _epoch(path), by_name(path)
-
-
-def _epoch(path):
-    found = EPOCH.search(path.stem)
-    return float(found[1]) if found else 0.0
+    thousands = EPOCH.search(path.stem)
+    return float(thousands[1]) if thousands else 0.0, by_name(path)
 
 
 def by_name(path):
@@ -154,21 +147,16 @@ def by_name(path):
     stem = path.stem.lower()
     lang = LANGUAGE.search(stem) or LANGUAGE.search(path.absolute().parent.name.lower())
     model = MODEL.search(stem)
-    return Hints(
-        lang=lang[1] if lang else None,
-        embed=True if "embed" in stem else None,
-        model=model[1] if model else None,
-        hid=int(model[2]) if model and model[2] else None,
-    )
+    kind, hid = model.groups() if model else (None, None)
+    embed = True if "embed" in stem else None
+    return Hints(lang and lang[1], embed, None, kind, hid and int(hid))
 
 
-def _bare(content, path):
+def _bare(content, thousands):
     """Networks from a bare state dict, with or without the axis S; their language is not known."""
     if "U" not in content:
-        raise CheckpointError(
-            "no recurrent network: the keys W, U, hid_bias, V, out_bias (an SRN's also H0) are "
-            "needed"
-        )
+        needed = "W, U, hid_bias, V, out_bias (an SRN's also H0)"
+        raise CheckpointError(f"no recurrent network: the keys {needed} are needed")
     notes = []
     parameters = plain_parameters(content, notes)
     if parameters["U"].dim() == 2:
@@ -178,25 +166,14 @@ def _bare(content, path):
     if extra := sorted(set(parameters) - set(MODELS[kind].names)):
         raise CheckpointError(f"no {kind}: {', '.join(extra)} is not part of one")
     model = MODELS[kind].from_parameters(parameters)
-    best = 0 if model.n_networks == 1 else None
-    return Networks(
-        model, None, best, [0] * model.n_networks, round(1000 * _epoch(path)), notes=notes
-    )
+    best, seeds = 0 if model.n_networks == 1 else None, [0] * model.n_networks
+    return Networks(model, None, best, seeds, round(1000 * thousands), notes=notes)
 
 
-def _contradictions(model, hints, source):
-    notes = []
-    if hints.model not in (None, model.kind):
-        notes.append(f"{source} {hints.model}, but the weights are those of an {model.kind}")
-    if hints.hid not in (None, model.n_hidden):
-        notes.append(f"{source} {hints.hid} hidden units, but there are {model.n_hidden}")
-    return notes
-
-
-def _language(model, asked, said, language):
-    """(Language, notes): as asked for, else as the file says; if neither says whether the grammar
-    is embedded, the likelier one. language: one to be taken as it is."""
-    lang, notes = asked.lang or said.lang, []
+def _language(model, asked, said, language, notes):
+    """The Language asked for, else the one that the file says; if neither says whether the grammar
+    is embedded, the likelier one. language: one to be taken as it is. Adds to the notes."""
+    lang = asked.lang or said.lang
     if lang is None:
         raise CheckpointError("its name does not say which language it is for; add --lang")
     if lang != said.lang:
@@ -210,19 +187,17 @@ def _language(model, asked, said, language):
     embed = said.embed if asked.embed is None else asked.embed
     length = asked.length or said.length
     languages = [language or named(lang, bool(embed), length)]
-    if language is None and embed is None:
-        with contextlib.suppress(LanguageError):
-            languages.append(named(lang, True, length))
+    if language is None and embed is None and lang == "reber":
+        languages.append(named(lang, True, length))
     if model.n_symbols != languages[0].n_symbols:
         raise CheckpointError(
             f"a network for another language: it reads {model.n_symbols} symbols, and {lang} has "
             f"{languages[0].n_symbols}"
         )
-    if len(languages) == 1:
-        return languages[0], notes
-    language = likelier(model, languages)
-    return language, [
-        *notes,
-        f"read as {language.title}, the likelier by its excess cross-entropy; --embed True or "
-        "--embed False says which it is",
-    ]
+    if len(languages) > 1:
+        languages = [likelier(model, languages)]
+        notes.append(
+            f"read as {languages[0].title}, the likelier by its excess cross-entropy; --embed True "
+            "or --embed False says which it is"
+        )
+    return languages[0]

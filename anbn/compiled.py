@@ -1,18 +1,15 @@
 """The recurrence and its gradients from scan.c, compiled on this machine where there is a compiler.
 
     library = library_for(model)      # None: the plain recurrence of models.py does it
-    logits, hidden, cell, gates = library.read(model, inputs, state, gain)
-    losses, gradients = library.train(model, flat, batch, ...)
+    State(*library.read(model, inputs, state, gain))
+    loss, cross_entropy, gradients = library.train(model, batch, stochastic_weight, mean, gain)
 
-A step of a network with a few hidden units is a few hundred multiplications, less than the call of
-one of torch's operations; here a whole batch, forwards and back, is one call. Nothing depends on
-this file but speed: `code_in_use` says what runs.
+A step of a small network is less work than the call of one of torch's operations; here a whole
+batch, forwards and back, is one call. Nothing depends on this file but speed.
 
-It is compiled when first needed and not at install, so that a bare checkout is as fast as an
-installed package. The library is kept in the user's cache folder, its name made of the source, the
-compiler, the processor and its own checksum. Only a file and folder that belong to the user and
-that nobody else can write, and only content that fits its checksum, are loaded; else it is compiled
-into a private folder. Whatever is loaded must first agree with the plain recurrence on a batch.
+The library is compiled when first needed and kept in the user's cache folder under a name made of
+the source, the compiler, the processor and its own checksum. Only what fits that checksum, and what
+nobody but the user can write, is loaded; and it must first agree with the plain recurrence.
 """
 
 import contextlib
@@ -36,7 +33,6 @@ TIMEOUT_S = 60  # for the compiler
 MAX_WEIGHTS = 2048  # recurrent weights per network; beyond, torch's matrix products are faster
 MAX_SYMBOLS = 256  # symbols are passed as bytes
 LANES = 8  # of scan.c: sequences that are read together
-TOLERANCE = 1e-4  # of the self-test
 
 
 def library_for(model):
@@ -64,44 +60,37 @@ class Library:
         self.compiler = ctypes.string_at(ctypes.addressof(name)).decode()
 
     def read(self, model, inputs, start, gain):
-        """logits (S, B, T, K), hidden and, for an LSTM, cell (S, B, T, H) and gates (S, B, T, 4H)
-        of inputs (B, T) or (S, B, T) from a State `start`; None for what an SRN lacks."""
+        """The parts of a models.State, with logits, of inputs (B, T) or (S, B, T) from a State."""
         n_batch, n_steps = inputs.shape[-2:]
-        widths = [model.n_symbols, model.n_hidden]
-        if model.kind == "lstm":
-            widths += [model.n_hidden, 4 * model.n_hidden]
-        out = [torch.empty(model.n_networks, n_batch, n_steps, width) for width in widths]
-        out += [None] * (4 - len(out))
+        n_hidden, lstm = model.n_hidden, model.kind == "lstm"
+        hidden, cell, gates, logits = (
+            torch.empty(model.n_networks, n_batch, n_steps, width) if width else None
+            for width in (n_hidden, lstm * n_hidden, 4 * lstm * n_hidden, model.n_symbols)
+        )
         starts = [None if part is None else part.contiguous() for part in start[:2]]
-        shared = inputs.dim() == 2
-        arguments = (inputs.to(torch.uint8).contiguous(), shared, *starts, *out)
-        self._call(self._read, model, model.flat(), gain, arguments, n_steps, n_batch)
-        return out
+        symbols, shared = inputs.to(torch.uint8).contiguous(), inputs.dim() == 2
+        arguments = symbols, shared, *starts, logits, hidden, cell, gates
+        self._call(self._read, model, model.flat(), gain, arguments, n_batch, n_steps)
+        return hidden, cell, *(gates.chunk(4, -1) if lstm else 4 * [None]), logits
 
     def train(self, model, batch, stochastic_weight, mean, gain):
         """loss.loss_and_gradients."""
-        symbols, *flags = batch
-        apart = flags[0].stride(1)  # rows may be cut from longer ones
-        shape = (batch.valid.shape[1] * apart, apart, 1)
-        if any(part.stride() != shape for part in flags):
-            apart, flags = batch.valid.shape[2], [part.contiguous() for part in flags]
+        symbols, valid, deterministic = (part.contiguous() for part in batch)
         losses = torch.empty(2, model.n_networks, dtype=torch.float64)
         weights = model.flat()
         gradients = torch.empty_like(weights)
-        arguments = (
-            *(symbols.to(torch.uint8).contiguous(), *flags, apart),
-            *(float(stochastic_weight), None if mean is None else mean.float()),
-            *(gradients, losses),
-        )
-        self._call(self._train, model, weights, gain, arguments, *reversed(batch.valid.shape[1:]))
+        mean = None if mean is None else mean.float()
+        loss = float(stochastic_weight), mean, gradients, losses
+        arguments = symbols.to(torch.uint8), valid, deterministic, *loss
+        self._call(self._train, model, weights, gain, arguments, *valid.shape[1:])
         return *losses, gradients
 
-    def _call(self, function, model, weights, gain, arguments, n_steps, n_batch):
+    def _call(self, function, model, weights, gain, arguments, n_batch, n_steps):
         n_hidden, columns = model.n_hidden, model.gate_rows * model.n_hidden
         gain = torch.as_tensor(1.0 if gain is None else gain, dtype=torch.float32)
-        steps = torch.empty((n_steps + 1) * (3 * n_hidden + columns + model.n_symbols) * LANES)
-        sizes = (model.n_networks, n_steps, model.n_symbols, n_hidden, n_batch)
         gain = gain.expand(columns).contiguous()
+        steps = torch.empty((n_steps + 1) * (3 * n_hidden + columns + model.n_symbols) * LANES)
+        sizes = model.n_networks, n_steps, model.n_symbols, n_hidden, n_batch
         passed = []
         for argument in (model.kind == "lstm", weights, gain, *arguments, steps, *sizes):
             if isinstance(argument, torch.Tensor):
@@ -117,10 +106,9 @@ def load():
         compiler = shlex.split(os.environ.get("CC", "")) or [*filter(shutil.which, COMPILERS)][:1]
         if not compiler or not shutil.which(compiler[0]):
             return None
-        folder = cache_folder()
         made_by = f"{compiler} {OPTIONS} {platform.platform()} {_processor()}"
         key = hashlib.sha256(SOURCE.read_bytes() + made_by.encode()).hexdigest()[:16]
-        library = _kept(folder, key) or _built(compiler, folder, key)
+        library = _kept(cache_folder(), key) or _built(compiler, cache_folder(), key)
         return library if agrees(library) else None
     except (OSError, RuntimeError, ValueError, AttributeError, subprocess.SubprocessError):
         return None
@@ -142,8 +130,11 @@ def cache_folder():
 
 def _private(path):
     """Whether it belongs to the user and nobody else can write it."""
-    about = path.stat()
-    return about.st_uid == os.getuid() and not about.st_mode & 0o022
+    return path.stat().st_uid == os.getuid() and not path.stat().st_mode & 0o022
+
+
+def _name(key, content):
+    return f"scan-{key}-{hashlib.sha256(content).hexdigest()[:32]}.so"
 
 
 def _kept(folder, key):
@@ -152,10 +143,6 @@ def _kept(folder, key):
         if path.is_file() and _private(path) and path.name == _name(key, path.read_bytes()):
             return Library(path)
     return None
-
-
-def _name(key, content):
-    return f"scan-{key}-{hashlib.sha256(content).hexdigest()[:32]}.so"
 
 
 def _built(compiler, folder, key):
@@ -188,6 +175,6 @@ def agrees(library):
         model = kind(3, 2, seeds=(0, 1))
         arguments = (model, batch, 0.5, torch.tensor([0.8, 0.2, 0.0]), None)
         pairs = zip(library.train(*arguments), plain_loss_and_gradients(*arguments), strict=True)
-        if not all(torch.allclose(ours, plain, atol=TOLERANCE) for ours, plain in pairs):
+        if not all(torch.allclose(ours, plain, atol=1e-4) for ours, plain in pairs):
             return False
     return True

@@ -5,10 +5,8 @@ cross-entropy.
     A network fails at n=2 if its most probable symbol differs at any of these four steps.
     reber, read B: T and P are legal; both must be more probable than each of the other five.
 
-Right, at a step whose next symbol is certain, is a network whose most probable symbol it is. At a
-choice nothing is asked, but where the language judges choices (Reber): there every symbol that can
-come must be more probable than every illegal one. Networks are evaluated side by side, in groups
-that bound the memory.
+Nothing is asked at a choice, but where the language judges choices (Reber). Networks are evaluated
+side by side, in groups that bound the memory.
 """
 
 import math
@@ -16,11 +14,10 @@ from dataclasses import dataclass
 
 import torch
 
-from anbn.reach import first_failing_n
+from anbn.reach import first_failing_n, groups
 
 N_STREAMS = 300  # fresh streams that decide whether a network has solved its language
 SOLVED = 0.99  # the fraction of them that must be right at every step
-VALUES = 1 << 24  # numbers one pass over a group of networks may keep
 
 
 @dataclass
@@ -47,49 +44,39 @@ class Evaluation:
         rows = list(zip(*(column.tolist() for column in columns), strict=True))
         return sorted(range(len(rows)), key=rows.__getitem__, reverse=True)
 
-    @property
-    def best(self):
-        """The index of the best network."""
-        return self.ranking[0]
+    best = property(lambda self: self.ranking[0])
 
 
 def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):
-    """Evaluate every network of `model` on fresh streams of `language`, drawn with `generator`.
-
-    n_most: the largest n tried for first_failing_n; 0 leaves it out. Returns an Evaluation.
-    """
+    """The Evaluation of every network of `model`, on fresh streams. n_most: the largest n tried for
+    first_failing_n; 0 leaves it out."""
     stream = language.streams(language.draw((n_streams,), generator)).to(model.U.device)
-    parts = [
-        _on_streams(model.select(group), stream, language)
-        for group in groups(model, stream.inputs.numel())
-    ]
+    every = groups(model, stream.inputs.numel())
+    parts = [_on_streams(model.select(group), stream, language) for group in every]
     figures = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    counting = language.numbered and n_most > 0
-    return Evaluation(
-        solved=figures["stream_accuracy"] >= SOLVED,
-        first_failing_n=first_failing_n(model, language, n_most) if counting else None,
-        n_most=n_most if counting else None,
-        **figures,
-    )
+    if language.numbered and n_most > 0:
+        figures |= {"first_failing_n": first_failing_n(model, language, n_most), "n_most": n_most}
+    return Evaluation(solved=figures["stream_accuracy"] >= SOLVED, **figures)
 
 
 @torch.no_grad()
 def streams_right(model, stream, language):
     """The share of streams (B, T) of `language` with every step right: (S,) on the CPU."""
-    parts = [
-        _share_right(
-            right_steps(model.select(group)(stream.inputs).logits, stream, language), stream
-        )
-        for group in groups(model, stream.inputs.numel())
-    ]
-    return torch.cat(parts)
+    every = groups(model, stream.inputs.numel())
+    logits = (model.select(group)(stream.inputs).logits for group in every)
+    return torch.cat([_share_right(right_steps(part, stream, language), stream) for part in logits])
 
 
 def right_steps(logits, stream, language):
-    """Whether a network is right at each step: logits (S, B, T, K) -> (S, B, T) bool."""
+    """Whether a network is right at each step: logits (S, B, T, K) -> (S, B, T) bool. A symbol that
+    is certain must be the most probable one; at a choice that is judged, every symbol that can come
+    must be more probable than every illegal one."""
     right = most_probable(logits) == stream.targets
-    choice = _choice_right(logits, stream) if language.judges_choices else True
-    return torch.where(stream.deterministic, right, choice)
+    if not language.judges_choices:
+        return right | ~stream.deterministic
+    least = logits.masked_fill(stream.probability == 0, torch.inf).amin(-1)
+    most_illegal = logits.masked_fill(stream.legal, -torch.inf).amax(-1)
+    return torch.where(stream.deterministic, right, least > most_illegal)
 
 
 def most_probable(logits):
@@ -101,12 +88,6 @@ def most_probable(logits):
         index[value > largest] = k
         largest = torch.maximum(largest, value)
     return index
-
-
-def _choice_right(logits, stream):
-    """Whether every symbol that can come is more probable than every illegal one: (S, B, T)."""
-    least = logits.masked_fill(stream.probability == 0, torch.inf).amin(-1)
-    return least > logits.masked_fill(stream.legal, -torch.inf).amax(-1)
 
 
 def _share_right(right, stream):
@@ -139,7 +120,6 @@ def _on_streams(model, stream, language):
     return figures
 
 
-@torch.no_grad()
 def likelier(model, languages):
     """The one of `languages`, which share their symbols, whose streams the networks predict best:
     with the least excess cross-entropy, mean over the networks, on streams of a fixed seed."""
@@ -156,17 +136,10 @@ def _mean(values, where):
     return (values * where).sum((-2, -1)).cpu().double() / int(where.sum())
 
 
-def groups(model, n_steps):
-    """Slices of networks whose activity over `n_steps` symbols each stays within VALUES."""
-    width = model.n_symbols * 4 + model.n_hidden * (model.gate_rows + 4)
-    size = max(1, VALUES // (n_steps * width))
-    return [slice(s, s + size) for s in range(0, model.n_networks, size)]
-
-
-def quantiles(first_failing, levels=(0.1, 0.25, 0.5, 0.75, 0.9)):
-    """For each level the smallest value that at least this fraction of the networks do not
-    exceed: a list of whole numbers, all of them measured ones, n_most + 1 standing for none."""
-    ordered = first_failing.sort().values.tolist()
+def quantiles(values, levels=(0.1, 0.25, 0.5, 0.75, 0.9)):
+    """For each level the smallest of the values that at least this fraction of them do not exceed:
+    a list."""
+    ordered = values.sort().values.tolist()
     return [ordered[max(0, math.ceil(level * len(ordered) - 1e-9) - 1)] for level in levels]
 
 
@@ -180,14 +153,13 @@ def wilson(successes, trials, z=1.959964):
 
 def coursework_loss(probability, stream, language):
     """The loss the coursework prints: the mean squared difference between the predicted
-    distribution (..., B, T, K) and the target one, of each stream, then over streams: (...)."""
+    distribution (..., B, T, K) and the target one, over a stream, then over streams: (...)."""
     squared = (probability - language.coursework_target(stream)).square().mean(-1)
     return ((squared * stream.valid).sum(-1) / stream.valid.sum(-1)).mean(-1)
 
 
 def true_distribution_loss(language, n_streams=5000):
-    """The coursework_loss of a predictor that knows the true distributions, over streams drawn
-    with a fixed seed. No floor: a counting language's target after an A is not the truth, so other
-    predictors can do better. 0 for Reber, whose target is the true distribution itself."""
+    """The coursework_loss of a predictor that knows the true distributions, over streams of a fixed
+    seed. No floor: a counting language's target after an A is not the truth. 0 for Reber."""
     stream = language.streams(language.draw((n_streams,), torch.Generator().manual_seed(0)))
     return float(coursework_loss(stream.probability, stream, language))

@@ -46,8 +46,7 @@ def plain_loss_and_gradients(model, batch, stochastic_weight, mean, gain):
     learned = surprise
     if mean is not None:
         learned = torch.where(deterministic, surprise, -(log_q * mean).sum(-1))
-    valid = valid.to(surprise.dtype)
-    weight = valid * torch.where(deterministic, 1.0, stochastic_weight)
+    weight = valid * torch.where(deterministic, 1.0, stochastic_weight).to(surprise)
     loss = (learned * weight).sum((1, 2)) / weight.sum((1, 2))
     cross_entropy = (surprise * valid).sum((1, 2)) / valid.sum((1, 2))
     gradients = torch.autograd.grad(loss.sum(), [getattr(model, name) for name in model.names])

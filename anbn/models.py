@@ -1,17 +1,16 @@
 """SRN and LSTM with a linear read-out, S networks at once: every parameter has a leading axis S.
 
     model = SRN(n_symbols=2, n_hidden=2, seeds=[0, 1, 2])
-    activity = model(inputs)                 # inputs (B, T) or (S, B, T) int64
+    activity = model(inputs)                 # inputs (B, T) or (S, B, T) int64 -> State
     activity.logits                          # (S, B, T, K), of the symbol after each step
 
     SRN    hidden = tanh(W[symbol] + hidden U + hid_bias), start tanh(H0)       (Elman 1990)
     LSTM   gates i, f, g, o, start zero    (Hochreiter & Schmidhuber 1997, Gers et al. 2000)
     both   logits = hidden V + out_bias
 
-`step` is the recurrence, differentiated by autograd. Small networks on a CPU are read by scan.c
-instead, where there is a compiler and no gradient is asked for: see compiled.py, which
-tests/test_anbn_compiled.py holds against this file. Network s of a model is network s alone within
-rounding: nothing is shared between networks.
+`next_state` is the recurrence, differentiated by autograd. Where there is a compiler and no
+gradient is asked for, small networks on a CPU are read by scan.c instead (compiled.py), with the
+same result. Network s of a model is network s alone within rounding.
 """
 
 import math
@@ -29,27 +28,16 @@ class ModelError(ValueError):
 
 
 class State(NamedTuple):
-    """What a network carries from step to step, and an LSTM's gates at the step that led to it,
-    which are not read again. Each (S, B, H); all but hidden are None for an SRN."""
+    """What a network does: after one step, (S, B, H) each, or at every step of sequences, then
+    (S, B, T, H), with logits. The cell and the gates are None for an SRN."""
 
     hidden: torch.Tensor
     cell: torch.Tensor | None = None
     input_gate: torch.Tensor | None = None
     forget_gate: torch.Tensor | None = None
-    candidate: torch.Tensor | None = None
+    candidate: torch.Tensor | None = None  # g
     output_gate: torch.Tensor | None = None
-
-
-class Activity(NamedTuple):
-    """Everything a network does on a batch; the cell and the gates are None for an SRN."""
-
-    hidden: torch.Tensor  # (S, B, T, H)
-    logits: torch.Tensor  # (S, B, T, K)
-    cell: torch.Tensor | None = None  # (S, B, T, H)
-    input_gate: torch.Tensor | None = None  # (S, B, T, H)
-    forget_gate: torch.Tensor | None = None  # (S, B, T, H)
-    candidate: torch.Tensor | None = None  # (S, B, T, H), g
-    output_gate: torch.Tensor | None = None  # (S, B, T, H)
+    logits: torch.Tensor | None = None  # (S, B, T, K)
 
     @property
     def probability(self):
@@ -58,7 +46,9 @@ class Activity(NamedTuple):
 
 
 class Recurrent(nn.Module):
-    """What SRN and LSTM share: sizes, parameters with a leading axis S, the read-out."""
+    """What SRN and LSTM share: all but the start State, start(n_batch), and a step,
+    next_state(rows, state), from pre-activations `rows` (S, B, G) of the hidden units, G = H, or of
+    the gates, G = 4H."""
 
     kind: str  # "srn" or "lstm"
     names: tuple  # parameter names, as stored
@@ -69,21 +59,18 @@ class Recurrent(nn.Module):
         in nn.RNN. seeds: one whole number per network. Raises ModelError for impossible sizes."""
         super().__init__()
         if n_symbols < 2 or n_hidden < 1 or len(seeds) < 1:
-            raise ModelError(
-                f"{n_symbols} symbols, {n_hidden} hidden units and {len(seeds)} networks make no "
-                "model: at least 2, 1 and 1 are needed"
-            )
+            sizes = f"{n_symbols} symbols, {n_hidden} hidden units and {len(seeds)} networks"
+            raise ModelError(f"{sizes} make no model: at least 2, 1 and 1 are needed")
         for name, shape in self.shapes(n_symbols, n_hidden).items():
             self.register_parameter(name, nn.Parameter(torch.empty(len(seeds), *shape)))
         bound = 1 / math.sqrt(n_hidden)
-        with torch.no_grad():
-            for s, seed in enumerate(seeds):
-                generator = torch.Generator().manual_seed(int(seed))
-                for parameter in self.parameters():
-                    if init is None:
-                        parameter[s].uniform_(-bound, bound, generator=generator)
-                    else:
-                        parameter[s].normal_(0, init, generator=generator)
+        for s, seed in enumerate(seeds):
+            generator = torch.Generator().manual_seed(int(seed))
+            for parameter in self.parameters():
+                if init is None:
+                    parameter.data[s].uniform_(-bound, bound, generator=generator)
+                else:
+                    parameter.data[s].normal_(0, init, generator=generator)
 
     @classmethod
     def shapes(cls, n_symbols, n_hidden):
@@ -99,35 +86,20 @@ class Recurrent(nn.Module):
         }
         return {name: shapes[name] for name in cls.names}
 
-    @property
-    def n_networks(self):
-        return self.U.shape[0]
-
-    @property
-    def n_hidden(self):
-        return self.U.shape[1]
-
-    @property
-    def n_symbols(self):
-        return self.W.shape[1]
+    n_networks = property(lambda self: self.U.shape[0])
+    n_hidden = property(lambda self: self.U.shape[1])
+    n_symbols = property(lambda self: self.W.shape[1])
 
     # ---- the recurrence
 
-    def next_state(self, rows, state):
-        """The State after a step: rows (S, B, G) the pre-activations of the hidden units, or of the
-        gates i, f, g, o of an LSTM, G = H or 4H."""
-        raise NotImplementedError
-
     def input_recurrent_weights(self, gain=None):
-        """W + hid_bias (S, K, G), for exactly one symbol is on, and U (S, H, G), times `gain`."""
+        """W + hid_bias (S, K, G), as exactly one symbol is on, and U (S, H, G), times `gain`."""
         W, U = self.W + self.hid_bias[:, None], self.U
         return (W, U) if gain is None else (gain * W, gain * U)
 
     def step(self, symbols, state, gain=None):
-        """Read one symbol per sequence: symbols (B,) or (S, B) int64 -> the State after it.
-
-        gain: a factor of all pre-activations, or one of each column of U (G,).
-        """
+        """Read one symbol per sequence: symbols (B,) or (S, B) int64 -> the State after it. gain: a
+        factor of all pre-activations, or one of each column of U (G,)."""
         W, U = self.input_recurrent_weights(gain)
         return self.next_state(self.one_hot(symbols) @ W + state.hidden @ U, state)
 
@@ -141,59 +113,51 @@ class Recurrent(nn.Module):
         return logits.unflatten(1, hidden.shape[1:-1])
 
     def forward(self, inputs, start=None, gain=None):
-        """Read sequences: inputs (B, T) int64, the same for all networks, or (S, B, T).
-
-        start: the State before the first symbol; the network's own start state by default.
-        gain: as in `step`. Returns an Activity.
-        """
+        """Read sequences: inputs (B, T) int64, the same for all networks, or (S, B, T) -> State.
+        start: the State before them, by default the network's own. gain: as in `step`."""
         n_batch, n_steps = inputs.shape[-2:]
         state = self.start(n_batch) if start is None else start
         library = None if torch.is_grad_enabled() else compiled.library_for(self)
         if library:
-            logits, hidden, cell, gates = library.read(self, inputs, state, gain)
-            return Activity(hidden, logits, cell, *(() if cell is None else gates.chunk(4, -1)))
+            return State(*library.read(self, inputs, state, gain))
         W, U = self.input_recurrent_weights(gain)
         read = (self.one_hot(inputs.flatten(-2)) @ W).unflatten(1, (n_batch, n_steps))
         states = []
-        for rows in read.unbind(2):
+        for rows in read.unbind(2):  # (S, B, G)
             state = self.next_state(torch.baddbmm(rows, state.hidden, U), state)
             states.append(state)
-        hidden, *rest = (
-            None if c[0] is None else torch.stack(c, 2) for c in zip(*states, strict=True)
-        )
-        return Activity(hidden, self.read_out(hidden), *rest)
+        parts = zip(*states, strict=True)
+        parts = [None if part[0] is None else torch.stack(part, 2) for part in parts]
+        return State(*parts[:-1], logits=self.read_out(parts[0]))
 
     # ---- networks as parameters
 
     def select(self, index):
         """A model of the networks at `index` (a whole number, a slice or a list), as a copy."""
         index = [index] if isinstance(index, int) else index
-        parameters = {name: getattr(self, name).detach()[index] for name in self.names}
-        return type(self).from_parameters(parameters)
+        return self.from_parameters({n: p[index] for n, p in self.named_parameters()})
 
     def network_state(self, s):
         """The state dict of network s, without the axis S, as coursework checkpoints have it."""
-        return {name: getattr(self, name).detach()[s].clone() for name in self.names}
+        return {name: value[s].clone() for name, value in self.state_dict().items()}
 
     @classmethod
     def from_parameters(cls, parameters):
-        """A model that holds copies of the given parameters, each (S, ...).
-
-        Raises ModelError if one is missing, has another shape, or is not finite.
-        """
-        missing = [name for name in cls.names if name not in parameters]
-        if missing:
-            raise ModelError(f"no {cls.kind} network: {', '.join(missing)} missing")
+        """A model that holds copies of the given parameters, each (S, ...). Raises ModelError if
+        one is missing, has another shape, or is not finite."""
+        none = f"no {cls.kind} network:"
+        if missing := [name for name in cls.names if name not in parameters]:
+            raise ModelError(f"{none} {', '.join(missing)} missing")
         kinds = {getattr(parameters[name], "dtype", None) for name in cls.names}
         if kinds not in ({torch.float32}, {torch.float64}):
-            raise ModelError(f"no {cls.kind} network: its parameters must be float32 or float64")
+            raise ModelError(f"{none} its parameters must be float32 or float64")
         U, W = parameters["U"], parameters["W"]
         if U.dim() != 3 or W.dim() != 3 or 0 in (*U.shape, *W.shape):
-            raise ModelError(f"no {cls.kind} network: U and W must be matrices")
+            raise ModelError(f"{none} U and W must be matrices")
         for name, shape in cls.shapes(W.shape[1], U.shape[1]).items():
             have = tuple(parameters[name].shape)
             if have != (U.shape[0], *shape):
-                raise ModelError(f"no {cls.kind} network: {name} has shape {have[1:]}, not {shape}")
+                raise ModelError(f"{none} {name} has shape {have[1:]}, not {shape}")
             if not parameters[name].isfinite().all():
                 raise ModelError(f"{name} holds a value that is not finite")
         model = cls.__new__(cls)
@@ -208,18 +172,17 @@ class Recurrent(nn.Module):
 
     def flatten_parameters(self):
         """Make the parameters views of one tensor, and return it: (S, P) as in `flat`."""
-        parameters, flat = [getattr(self, name) for name in self.names], self.flat()
-        sizes = [parameter[0].numel() for parameter in parameters]
-        for parameter, part in zip(parameters, flat.split(sizes, 1), strict=True):
+        flat = self.flat()
+        sizes = [parameter[0].numel() for parameter in self.parameters()]
+        for parameter, part in zip(self.parameters(), flat.split(sizes, 1), strict=True):
             parameter.data = part.view(parameter.shape)
         return flat
 
     @torch.no_grad()
     def scale_weights(self, gain):
-        """Multiply all pre-activations of the hidden units and gates by `gain`, for good; or each
-        column of them by its own (G,)."""
-        for name in ("W", "U", "hid_bias"):
-            getattr(self, name).mul_(gain)
+        """Multiply all pre-activations by `gain`, for good, or each column by its own (G,)."""
+        for parameter in (self.W, self.U, self.hid_bias):
+            parameter.mul_(gain)
 
 
 class SRN(Recurrent):
@@ -230,7 +193,6 @@ class SRN(Recurrent):
     gate_rows = 1
 
     def start(self, n_batch):
-        """The start State for n_batch sequences: hidden (S, B, H)."""
         return State(self.H0.tanh()[:, None].expand(-1, n_batch, -1))
 
     def next_state(self, rows, state):
@@ -245,7 +207,6 @@ class LSTM(Recurrent):
     gate_rows = 4
 
     def start(self, n_batch):
-        """The start State for n_batch sequences: hidden and cell (S, B, H), zero."""
         zero = self.U.new_zeros(self.n_networks, n_batch, self.n_hidden)
         return State(zero, zero)
 

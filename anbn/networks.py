@@ -1,12 +1,21 @@
-"""Networks and how they were trained: what a run is about, and a checkpoint holds.
+"""Networks and how they were trained: what a run is about, and what a checkpoint holds.
 
-for networks in trained(untrained(language, "srn", 2, seeds=range(8), recipe)):
-    print(networks.sequences, networks.history[-1].loss)
+    for networks in trained(untrained(language, "srn", 2, seeds=range(8), recipe)):
+        print(networks.sequences, networks.history[-1].loss)
+    torch.save(pack(networks), "model.pt")
+    networks = unpack(torch.load("model.pt", weights_only=True))
+
+From what `unpack` returns training goes on as if it had not stopped.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import NamedTuple
 
+import torch
+
+from anbn.catalogue import named
+from anbn.models import MODELS
+from anbn.optim import OPTIMIZERS, join_networks, select_state
 from anbn.recipes import Recipe
 from anbn.train import build, train
 
@@ -60,17 +69,12 @@ class Networks:
 
     def select(self, which):
         """The networks in a slice, as copies."""
-
-        def part(value):  # (S, ...), or for all networks together
-            return value[which].clone() if value.dim() else value.clone()
-
-        state = self.optimizer
         return replace(
             self,
             model=self.model.select(which),
             best=None,
             seeds=self.seeds[which],
-            optimizer=state and {name: part(value) for name, value in state.items()},
+            optimizer=self.optimizer and select_state(self.optimizer, which),
             history=[Report(n, *(values[which] for values in rest)) for n, *rest in self.history],
         )
 
@@ -106,17 +110,125 @@ def untrained(language, kind, n_hidden, seeds, recipe):
 def trained(networks, report_every=1000):
     """Train to the end of the recipe; yields the Networks about every `report_every` sequences, as
     copies."""
-    for record in train(
-        networks.model,
-        networks.language,
-        Recipe(**networks.recipe),
-        networks.seeds,
-        done=networks.sequences,
-        optimizer_state=networks.optimizer,
-        report_every=report_every,
-    ):
+    options = {"optimizer_state": networks.optimizer, "report_every": report_every}
+    recipe, seeds = Recipe(**networks.recipe), networks.seeds
+    for record in train(networks.model, networks.language, recipe, seeds, **options):
         measured = (record.loss, record.streams_right, record.cross_entropy)
-        report = Report(record.sequences, *(values.tolist() for values in measured))
-        networks.history.append(report)
-        networks.sequences, networks.optimizer = record.sequences, record.optimizer_state()
+        networks.history.append(Report(record.sequences, *(part.tolist() for part in measured)))
+        networks.sequences, networks.optimizer = record.sequences, record.optimizer_state
         yield networks.select(slice(None))
+
+
+# ---- as the dict that a checkpoint holds: tensors on the CPU, numbers and text
+
+
+def pack(networks):
+    """The content of a checkpoint, as copies."""
+    language, model = networks.language, networks.model
+    sequences, *columns = zip(*networks.history, strict=True) if networks.history else [()] * 4
+    columns = [torch.tensor(rows, dtype=torch.float64) for rows in columns]  # (reports, S)
+    columns = [rows.reshape(-1, model.n_networks).T.contiguous() for rows in columns]
+    state = networks.optimizer
+    return {
+        "kind": model.kind,
+        "language": {"name": language.name, "embed": language.embed, "length": language.length},
+        "parameters": {name: value.cpu().clone() for name, value in model.state_dict().items()},
+        "best": networks.best,
+        "seeds": list(networks.seeds),
+        "sequences": networks.sequences,
+        "recipe": networks.recipe,
+        "optimizer": state and {name: value.cpu().clone() for name, value in state.items()},
+        "hand_set": networks.hand_set,
+        "history": dict(zip(Report._fields, [list(sequences), *columns], strict=True)),
+    }
+
+
+def merged(contents):
+    """Packed networks of one recipe, trained equally long, as one dict of that kind."""
+    seeds = [seed for content in contents for seed in content["seeds"]]
+    return {**join_networks(contents), "seeds": seeds, "best": None}
+
+
+def unpack(content, language=None):
+    """The Networks in a dict that `pack` has made; `language` takes the place of the one named.
+    Raises CheckpointError, ModelError, LanguageError or RecipeError where it has been changed."""
+    _check(content, kind=str, language=dict, parameters=dict, seeds=list)
+    _check(content, sequences=int, hand_set=bool)
+    _check(content["language"], name=str, embed=bool, length=int)
+    if content["kind"] not in MODELS:
+        raise CheckpointError(f"networks of an unknown kind, {content['kind']}")
+    notes = []
+    parameters = plain_parameters(content["parameters"], notes)
+    model = MODELS[content["kind"]].from_parameters(parameters)
+    seeds, best = content["seeds"], content.get("best")
+    if len(seeds) != model.n_networks or not all(type(seed) is int for seed in seeds):
+        raise CheckpointError(f"its seeds are not {model.n_networks} whole numbers")
+    if best is not None and (type(best) is not int or not 0 <= best < model.n_networks):
+        raise CheckpointError(f"its best network is {best!r}, of {model.n_networks}")
+    about = {name: content[name] for name in ("sequences", "hand_set")}
+    about |= {"history": _history(content.get("history"), model.n_networks), "notes": notes}
+    language = named(**content["language"]) if language is None else language
+    networks = Networks(model, language, best, seeds, **about)
+    if content.get("recipe") is not None:
+        _check(content, recipe=dict)
+        _unpack_training(content["recipe"], content.get("optimizer"), networks)
+    return networks
+
+
+def plain_parameters(content, notes):
+    """Named tensors in float32; other real numbers are converted, with a note."""
+    for name, value in content.items():
+        if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+            raise CheckpointError(f"no recurrent network: {name} is no plain tensor")
+        if value.is_complex() or value.is_quantized or value.is_meta:
+            raise CheckpointError(f"no recurrent network: {name} holds no real numbers")
+    others = sorted({str(value.dtype) for value in content.values()} - {"torch.float32"})
+    if others:
+        notes.append(f"stored in {' and '.join(others)}, read in float32")
+    return {str(name): value.float() for name, value in content.items()}
+
+
+def _check(content, **kinds):
+    """Entries of these types must be in the dict; whole numbers not below 0."""
+    for name, kind in kinds.items():
+        value = content.get(name)
+        if type(value) is not kind or (kind is int and value < 0):
+            raise CheckpointError(f"its {name} is not of the kind these scripts write")
+
+
+def _unpack_training(stored, state, networks):
+    """Add the recipe and the optimizer's state, or a note that they are another version's."""
+    if stored.keys() != {setting.name for setting in fields(Recipe)}:
+        note = "trained by another version of these scripts, whose recipes had other settings"
+        networks.notes.append(f"{note}: it cannot be trained further")
+        return
+    recipe, networks.recipe = Recipe(**stored), stored
+    if state is None and not networks.sequences:
+        return
+    kind, weights = OPTIMIZERS[recipe.optimizer], networks.model.flat()
+    try:
+        kind(weights, recipe.momentum, recipe.second_moment).load(state)
+        if int(state["step"]) * recipe.batch_size != networks.sequences:
+            raise ValueError(f"it is not that after {networks.sequences} sequences")
+    except (ValueError, TypeError, AttributeError) as error:
+        what = f"{recipe.optimizer} of these networks"
+        raise CheckpointError(f"its optimizer is not {what}: {error}") from None
+    networks.optimizer = state
+
+
+def _history(stored, n_networks):
+    """The history as it is kept while training; empty where none is stored."""
+    if stored is None:
+        return []
+    try:
+        sequences, *columns = (stored[name] for name in Report._fields)
+        columns = torch.stack(columns)  # (3, S, reports)
+        right = columns.shape[1:] == (n_networks, len(sequences)) and columns.isfinite().all()
+        right = right and sequences == sorted(set(sequences))
+        right = right and all(type(n) is int for n in sequences)
+    except (KeyError, TypeError, IndexError, RuntimeError):
+        right = False
+    if not right:
+        raise CheckpointError(f"its history is not that of {n_networks} networks")
+    rows = (column.T.tolist() for column in columns)
+    return [Report(*values) for values in zip(sequences, *rows, strict=True)]

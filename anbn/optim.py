@@ -5,17 +5,32 @@ gradients of each network. Weights and gradients are one tensor (S, P), P parame
     optimizer.step(gradient, lr)             # changes `weights` in place
     optimizer.state                          # tensors (S, ...), and the number of steps
 
-The first two are torch.optim's functions; its classes would import a compiler of torch's first,
-which takes longer than many a training.
+Plain formulas: torch.optim's classes import a compiler, which takes longer than many a training.
 """
 
 import torch
-from torch.optim.adam import adam
-from torch.optim.sgd import sgd
 
 TINY = 1e-8
-MANY = 50  # parameters of a network
+MANY = 50  # parameters of a network, whose eigenvectors would take most of the time
 FIRST_BASIS = 20  # step
+
+
+def select_state(state, which):
+    """The part of some networks of an optimizer's state, as a copy."""
+    return {k: value[which].clone() if value.dim() else value.clone() for k, value in state.items()}
+
+
+def join_networks(dicts):
+    """One dict of several groups of networks: copies of tensors (S, ...) joined along S, also in
+    dicts within it; what is no such tensor is the first group's."""
+    joined = dict(dicts[0])
+    for name, value in joined.items():
+        values = [each[name] for each in dicts]
+        if isinstance(value, dict):
+            joined[name] = join_networks(values)
+        elif isinstance(value, torch.Tensor):
+            joined[name] = torch.cat(values) if value.dim() else value.clone()
+    return joined
 
 
 class Optimizer:
@@ -50,9 +65,8 @@ class SGD(Optimizer):
 
     def step(self, gradient, lr):
         self.state["step"] += 1
-        options = {"weight_decay": 0.0, "dampening": 0.0, "nesterov": False, "maximize": False}
-        lists = [self.weights], [gradient], [self.state["velocity"]]
-        sgd(*lists, foreach=False, momentum=self.momentum, lr=lr, **options)
+        velocity = self.state["velocity"].mul_(self.momentum).add_(gradient)
+        self.weights.sub_(velocity, alpha=lr)
 
 
 class Adam(Optimizer):
@@ -61,38 +75,37 @@ class Adam(Optimizer):
     moments = ("mean", "square")
 
     def step(self, gradient, lr):
-        options = {"amsgrad": False, "weight_decay": 0.0, "eps": TINY, "maximize": False}
-        mean, square, step = (self.state[name] for name in ("mean", "square", "step"))
-        betas = {"beta1": self.momentum, "beta2": self.second_moment}
-        lists = [self.weights], [gradient], [mean], [square], [], [step]
-        adam(*lists, foreach=False, lr=lr, **betas, **options)
+        self.state["step"] += 1
+        step, mean, square = self.state.values()
+        n, beta1, beta2 = int(step), self.momentum, self.second_moment
+        mean.lerp_(gradient, 1 - beta1)
+        square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        size = (square.sqrt() / (1 - beta2**n) ** 0.5).add_(TINY)
+        self.weights.addcdiv_(mean, size, value=-lr / (1 - beta1**n))
 
 
 class RotatedAdam(Optimizer):
     """Adam in the eigenbasis of each network's own gradient covariance, for small networks.
 
-    Adam divides each parameter's step by the size of its recent gradients. In a recurrent network
-    that counts, the directions that matter are not single parameters but combinations of them (a
-    contraction and the matching expansion, say), whose curvatures differ by orders of magnitude,
-    and the diagonal view is blind to them. With a few dozen to a few hundred parameters per network
-    the whole second moment matrix C = E[g g^T] can be kept. Its eigenvectors Q turn the gradient
-    into coordinates in which Adam runs as usual; the step is turned back:
+    In a recurrent network that counts, the directions that matter are combinations of parameters (a
+    contraction and the matching expansion, say) whose curvatures differ by orders of magnitude, and
+    Adam scales each parameter alone. A small network's whole second moment matrix C = E[g g^T] can
+    be kept. Its eigenvectors Q turn the gradient into coordinates in which Adam runs as usual; the
+    step is turned back:
 
         step = Q  (Q^T m) / sqrt(E[(Q^T g)^2])
 
     This is full-matrix Adagrad's metric (Duchi, Hazan & Singer 2011, section 1.1) with Adam's
-    moving averages, and for a whole network at once what SOAP (Vyas et al. 2024, algorithm 3) does
-    per layer. C and Q are brought up to date every `refresh` steps, by default 10, or 20 of many
-    parameters, whose eigenvectors would take most of the time. Until step 20 Q is the identity, for
-    fewer gradients span nothing.
+    moving averages; SOAP (Vyas et al. 2024, algorithm 3) does it per layer. C and Q are brought up
+    to date every `refresh` steps; Q is the identity before step FIRST_BASIS, for lack of gradients.
     """
 
     moments = ("mean", "square")  # square: in the eigenbasis
 
-    def __init__(self, weights, momentum=0.9, second_moment=0.99, refresh=None):
+    def __init__(self, weights, momentum, second_moment):
         super().__init__(weights, momentum, second_moment)
         n_networks, size = weights.shape
-        self.refresh = refresh = refresh or (10 if size <= MANY else 20)
+        self.refresh = refresh = 10 if size <= MANY else 20
         # the weight of each of the last gradients in C, as a factor of the gradient
         age = torch.arange(refresh - 1, -1, -1, dtype=weights.dtype, device=weights.device)
         self.decay = ((1 - second_moment) * second_moment**age).sqrt()[:, None]
@@ -104,20 +117,20 @@ class RotatedAdam(Optimizer):
 
     def step(self, gradient, lr):
         self.state["step"] += 1
-        n, (mean, square, recent, _, _) = int(self.state["step"]), list(self.state.values())[1:]
+        step, mean, square, recent, _, basis = self.state.values()
+        n = int(step)
         mean.lerp_(gradient, 1 - self.momentum)
         recent[:, (n - 1) % self.refresh] = gradient
         if n % self.refresh == 0:
             self.update_basis()
-        basis = self.state["basis"]
         turned, turned_mean = torch.stack([gradient, mean], 1).bmm(basis).unbind(1)
         square.lerp_(turned.square(), 1 - self.second_moment)
         size = (square / (1 - self.second_moment**n)).sqrt_().add_(TINY)
-        step = (turned_mean / size)[:, None].bmm(basis.mT)
-        self.weights.sub_(step[:, 0], alpha=lr / (1 - self.momentum**n))
+        direction = (turned_mean / size)[:, None].bmm(basis.mT)[:, 0]
+        self.weights.sub_(direction, alpha=lr / (1 - self.momentum**n))
 
     def update_basis(self):
-        """Take the recent gradients into C; new eigenvectors."""
+        """Take the recent gradients into C, and its new eigenvectors as Q."""
         recent = self.state["recent"] * self.decay
         covariance = self.state["covariance"].mul_(self.second_moment**self.refresh)
         covariance.baddbmm_(recent.mT, recent)

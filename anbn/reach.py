@@ -3,12 +3,10 @@
     first failing n   the smallest n whose string, from the start state, has a wrong certain step
     learned count     the letters B given after n A, as a line: letters = slope * n + offset
 
-    anb2n, read A A B B B: after the third B its most probable symbol is A, and not after the first
-    two, so it gives 3 letters B at n = 2. Where it gives 2 n - 1 at every n, it counts exactly and
-    turns one B early; its first failing n is 1 all the same.
+    anb2n, read A A B B B: the first most probable symbol A comes after the third B, so it gives 3
+    letters B at n = 2. If it gives 2 n - 1 at every n, it counts exactly and turns one B early.
 
-In float32 whole numbers are exact up to FLOAT32_ENDS only, so an exact counter ends there at the
-latest; model.double() counts on to 2^53.
+In float32 an exact counter ends at FLOAT32_ENDS at the latest; model.double() counts on to 2^53.
 """
 
 from dataclasses import dataclass
@@ -24,6 +22,13 @@ FLOAT32_ENDS = 1 << 24  # from here on n + 1 is not always another number in flo
 NEVER_CONSTANT = torch.iinfo(torch.int64).min
 
 
+def groups(model, n_steps):
+    """Slices of networks whose activity over `n_steps` symbols each stays within MAX_VALUES."""
+    width = model.n_symbols * 4 + model.n_hidden * (model.gate_rows + 4)
+    size = max(1, MAX_VALUES // (n_steps * width))
+    return [slice(s, s + size) for s in range(0, model.n_networks, size)]
+
+
 @torch.no_grad()
 def first_failing_n(model, language, n_most=1000):
     """The smallest n >= 1 whose single string, read from the start state, has a wrong certain step
@@ -32,23 +37,19 @@ def first_failing_n(model, language, n_most=1000):
     The n are tried in doubling ranges 1-32, 33-64, 65-128, ... without the networks that have
     failed before. Returns (S,) int64 on the CPU; n_most + 1 if there is none up to n_most.
     """
-    reads = _branching if language.multiples else _whole_strings
+    method = _branching if language.multiples else _whole_strings
     result = torch.full((model.n_networks,), n_most + 1)
-    for group in torch.arange(model.n_networks).split(max(1, MAX_VALUES // _kept(model, n_most))):
-        fails = reads(model.select(group.to(model.U.device)), language, n_most)
-        alive, first, last = torch.arange(len(group)), 1, min(32, n_most)
+    for group in groups(model, n_most):
+        found = result[group]  # a view
+        fails = method(model.select(group), language, n_most)
+        alive, first, last = torch.arange(len(found)), 1, min(32, n_most)
         while first <= n_most and len(alive):
             failed = fails(alive, first, last)  # (alive, N), right up to the first that fails
             n = torch.where(failed, torch.arange(first, last + 1), n_most + 1).amin(-1)
-            result[group[alive]] = n
+            found[alive] = n
             alive = alive[n > n_most]
             first, last = last + 1, min(2 * last, n_most)
     return result
-
-
-def _kept(model, n_steps):
-    """Numbers that the activity of one network over n_steps symbols has."""
-    return n_steps * (model.n_symbols * 4 + model.n_hidden * (model.gate_rows + 4))
 
 
 def _whole_strings(model, language, n_most):
@@ -57,10 +58,9 @@ def _whole_strings(model, language, n_most):
 
     def fails(few, first, last):
         stream = language.strings(torch.arange(first, last + 1)).to(model.U.device)
-        size = max(1, MAX_VALUES // _kept(model, stream.inputs.numel()))
-        parts = []
-        for some in few.split(size):
-            logits = model.select(some.to(model.U.device))(stream.inputs).logits  # (S, N, T, K)
+        alive, parts = model.select(few), []
+        for group in groups(alive, stream.inputs.numel()):
+            logits = alive.select(group)(stream.inputs).logits  # (S, N, T, K)
             wrong = (logits.argmax(-1) != stream.targets) & stream.deterministic & stream.valid
             parts.append(wrong.any(-1).cpu())
         return torch.cat(parts)
@@ -70,30 +70,29 @@ def _whole_strings(model, language, n_most):
 
 def _branching(model, language, n_most):
     """The same for a counting language, whose strings share their letters A."""
-    shared = _parts(_block(model, 0, n_most, model.start(1)), torch.arange(n_most))
+    shared = _state_at(_read(model, 0, n_most, model.start(1)), torch.arange(n_most))
 
     def fails(few, first, last):
         width = (last - first + 1) * model.n_hidden * model.gate_rows
         parts = []
-        for some in few.split(max(1, MAX_STEP_VALUES // width)):
-            index = some.to(model.U.device)
-            state = [part[index, first - 1 : last].mT.contiguous() for part in shared]
-            parts.append(branches.fails(model.select(index), language, first, state))
+        for some in few.to(model.U.device).split(max(1, MAX_STEP_VALUES // width)):
+            state = [part[some, first - 1 : last].mT.contiguous() for part in shared]
+            parts.append(branches.fails(model.select(some), language, first, state))
         return torch.cat(parts)
 
     return fails
 
 
-def _block(model, letter, steps, state):
-    """Let every sequence read `letter` so often from a State (S, N, H): an Activity."""
+def _read(model, letter, steps, state):
+    """Let every sequence read `letter` so often from a State (S, N, H): the State of every step."""
     letters = torch.full((state.hidden.shape[1], steps), letter, device=model.U.device)
     return model(letters, state)
 
 
-def _parts(activity, steps):
+def _state_at(activity, steps):
     """Hidden and, for an LSTM, cell of each sequence (only one: of the one) at its own step (N,):
     (S, N, H) each."""
-    parts = [part for part in (activity.hidden, activity.cell) if part is not None]
+    parts = [part for part in activity[:2] if part is not None]
     sequence = torch.arange(parts[0].shape[1])
     return [part[:, sequence, steps] for part in parts]
 
@@ -113,9 +112,8 @@ class LearnedCounts:
 
     @property
     def error(self):
-        """(S, L) int64: letters given more than the language has, where these are the same number
-        at every n up to the training length (as far as at least one letter is given);
-        NEVER_CONSTANT where they are not."""
+        """(S, L) int64: by how many letters the count is too high at every n up to the training
+        length (as far as at least one is given); NEVER_CONSTANT where that is not one number."""
         trained = self.n <= self.language.length
         right = torch.tensor(self.language.multiples[1:])[:, None] * self.n[trained]  # (L, N)
         given = self.given[..., trained]
@@ -136,37 +134,36 @@ class LearnedCounts:
 
     def error_in_words(self, s):
         """The constant error of network s: "one B early and 2 C late"."""
-        words = []
-        for letter, more in zip(self.language.symbols[1:], self.error[s].tolist(), strict=True):
-            if more:
-                amount = "one" if abs(more) == 1 else abs(more)
-                words.append(f"{amount} {letter} {'late' if more > 0 else 'early'}")
-        return " and ".join(words)
+        errors = zip(self.language.symbols[1:], self.error[s].tolist(), strict=True)
+        return " and ".join(
+            f"{'one' if abs(more) == 1 else abs(more)} {letter} {'late' if more > 0 else 'early'}"
+            for letter, more in errors
+            if more
+        )
 
 
 @torch.no_grad()
 def letters_given(model, language, n_values):
     """How often a network gives each letter after the first: after a^n, and the right number of
-    the letters in between, it reads the letter on and on until its most probable symbol is another
-    one (the first one is read, not predicted). n_values (N,) ascending -> (S, L, N) int64 on the
-    CPU; 0 where it has not turned after twice the right number and ten."""
+    the letters in between, it reads the letter on until another symbol is more probable (the first
+    one is read, not predicted). n_values (N,) ascending -> (S, L, N) int64 on the CPU; 0 where it
+    has not turned after twice the right number and ten."""
     n = torch.as_tensor(n_values)
     steps = int(2 * max(language.multiples) * n.max()) + 10
-    size = max(1, MAX_VALUES // _kept(model, steps * len(n)))
-    groups = [slice(s, s + size) for s in range(0, model.n_networks, size)]
-    return torch.cat([_given(model.select(group), language, n) for group in groups])
+    every = groups(model, steps * len(n))
+    return torch.cat([_given(model.select(group), language, n) for group in every])
 
 
 def _given(model, language, n):
-    state = State(*_parts(_block(model, 0, int(n.max()), model.start(1)), n - 1))
+    state = _state_at(_read(model, 0, int(n.max()), model.start(1)), n - 1)
     given = []
     for letter, multiple in list(enumerate(language.multiples))[1:]:
         most = 2 * multiple * n + 10
-        activity = _block(model, letter, int(most.max()), state)
+        activity = _read(model, letter, int(most.max()), State(*state))
         turned = activity.logits.argmax(-1).cpu() != letter  # (S, N, T)
         first = turned.int().argmax(-1) + 1
         given.append(torch.where(turned.any(-1) & (first <= most), first, 0))
-        state = State(*_parts(activity, multiple * n - 1))
+        state = _state_at(activity, multiple * n - 1)
     return torch.stack(given, 1)
 
 
@@ -177,13 +174,12 @@ def learned_counts(model, language, n_values=None):
     out where one letter is given: it is the least there can be. n_values: by default these n, and
     2, 4, 8, 16 times the training length, where the line may still hold.
     """
-    longest = language.length
-    beyond = [longest * times for times in (2, 4, 8, 16)]
-    n = torch.as_tensor([*range(1, longest + 1), *beyond] if n_values is None else n_values)
+    length = language.length
+    default = [*range(1, length + 1), *(length * times for times in (2, 4, 8, 16))]
+    n = torch.as_tensor(default if n_values is None else n_values)
     given = letters_given(model, language, n)
-    trained = n <= longest
+    trained = n <= length
     x, y = n[trained].double(), given[..., trained].double()  # (N,), (S, L, N)
-    # One letter is the least that can be given, whatever was counted: not a point of the line.
     used = y > 1
     used = torch.where(used.sum(-1, keepdim=True) > 1, used, True).double()
     mean_x, mean_y = ((part * used).sum(-1) / used.sum(-1) for part in (x, y))  # (S, L)

@@ -17,24 +17,17 @@ MAX_ROTATED = 300  # parameters per network: beyond, the eigenvectors take most 
 GAIN_END = 0.9  # the part of the training after which gains stay as they are
 CHOICES = {"optimizer": tuple(OPTIMIZERS), "stochastic_target": ("next", "mean")}
 TINY, HUGE = 1e-300, 1e300  # what is above 0, and finite
-LIMITS = {  # setting: what it is, the least and the largest it may be, and in words
-    "n_sequences": (int, 1, 10**15, "a whole number from 1 to 10^15"),
-    "batch_size": (int, 1, 10**15, "a whole number from 1 to 10^15"),
-    "learning_rate": (Real, TINY, 1e30, "a number above 0, at most 10^30"),
-    "warm_up": (Real, 0, 1, "a number from 0 to 1"),
-    "momentum": (Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
-    "second_moment": (Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
-    "clip": (Real, TINY, HUGE, "a number above 0"),
-    "max_weight": (Real, TINY, HUGE, "a number above 0"),
-    "stochastic_weight": (Real, 0, HUGE, "a number not below 0"),
-    "init": (Real, TINY, HUGE, "a number above 0"),
-    "identity": (Real, -HUGE, HUGE, "a number"),
-    "noise": (Real, 0, HUGE, "a number not below 0"),
-    "gate_gain": (Real, TINY, 1e6, "a number above 0, at most 10^6"),
-    "input_gain": (Real, TINY, 1e6, "a number above 0, at most 10^6"),
-    "gain_start": (Real, 0, GAIN_END - 1e-6, f"a number from 0 to below {GAIN_END}"),
-    "forget_bias": (Real, -HUGE, HUGE, "a number"),
-}
+LIMITS = (  # settings: what they are, the least and the largest they may be, and in words
+    (("n_sequences", "batch_size"), int, 1, 10**15, "a whole number from 1 to 10^15"),
+    (("momentum", "second_moment"), Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
+    (("clip", "max_weight", "init"), Real, TINY, HUGE, "a number above 0"),
+    (("stochastic_weight", "noise"), Real, 0, HUGE, "a number not below 0"),
+    (("identity", "forget_bias"), Real, -HUGE, HUGE, "a number"),
+    (("gate_gain", "input_gain"), Real, TINY, 1e6, "a number above 0, at most 10^6"),
+    (("learning_rate",), Real, TINY, 1e30, "a number above 0, at most 10^30"),
+    (("warm_up",), Real, 0, 1, "a number from 0 to 1"),
+    (("gain_start",), Real, 0, GAIN_END - 1e-6, f"a number from 0 to below {GAIN_END}"),
+)
 
 
 class RecipeError(ValueError):
@@ -68,13 +61,14 @@ class Recipe:
         for name, names in CHOICES.items():
             if getattr(self, name) not in names:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}; choose {' or '.join(names)}")
-        for name, (kind, least, most, words) in LIMITS.items():
-            value = getattr(self, name)
-            if name in ("init", "max_weight") and value is None:
-                continue
-            number = isinstance(value, kind) and not isinstance(value, bool)
-            if not (number and least <= value <= most):
-                raise RecipeError(f"{name} is {value!r}; it must be {words}")
+        for names, kind, least, most, words in LIMITS:
+            for name in names:
+                value = getattr(self, name)
+                if name in ("init", "max_weight") and value is None:
+                    continue
+                number = isinstance(value, kind) and not isinstance(value, bool)
+                if not (number and least <= value <= most):
+                    raise RecipeError(f"{name} is {value!r}; it must be {words}")
 
     @property
     def n_updates(self):
@@ -104,45 +98,39 @@ def default_recipe(language, kind, n_hidden):
     """The recipe that makes nearly every network of the usual size learn the language.
 
     SRN: recurrent weights near the identity (Le, Jaitly & Hinton 2015), so that a unit keeps what
-    it has counted and the gradient reaches back over a whole string; further from it where one
-    letter stands for several. Two units bear larger steps than three or four, which large steps of
-    few strings can spoil for good. On the Reber grammar large recurrent weights can hold states
-    together that must be told apart, those of nodes 0 and 4 (T is then never offered at node 0): so
-    weights are bounded, start small, and grow slowly. LSTM: forget gates that start open (Gers et
-    al. 2000). Embedded Reber: most steps are a coin's throw, and their noise drowns the one that
-    must be recalled unless they weigh less.
+    it has counted; further from it where one letter stands for several. Two units bear larger steps
+    than three or four. On the Reber grammar large recurrent weights can hold states together that
+    must be told apart, those of nodes 0 and 4: so weights are bounded, start small, and grow
+    slowly. LSTM: forget gates that start open (Gers et al. 2000). Embedded Reber: most steps are a
+    coin's throw, whose noise drowns the one that must be recalled unless they weigh less.
     """
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
     small = sum(map(math.prod, sizes)) <= MAX_ROTATED
-    shared = {"optimizer": "rotated" if small else "adam"}
+    optimizer = {"optimizer": "rotated" if small else "adam"}
     if kind == "lstm":
-        shared["forget_bias"] = 1.0
-        length = 24_000 if language.embed else 16_000
-        return Recipe(length, stochastic_weight=language.stochastic_weight, **shared)
+        length, weight = 24_000 if language.embed else 16_000, language.stochastic_weight
+        return Recipe(length, stochastic_weight=weight, forget_bias=1.0, **optimizer)
     if not language.numbered:
         steps = {"learning_rate": 0.08, "warm_up": 0.5, "init": 0.1, "max_weight": 2.5}
-        return Recipe(n_sequences=64_000, batch_size=32, **steps, **shared)
+        return Recipe(64_000, batch_size=32, **steps, **optimizer)
     if n_hidden <= 2:
         plain = max(language.multiples, default=1) == 1
         length, identity = (32_000, 1.0) if plain else (48_000, 0.7)
-        return Recipe(length, batch_size=16, learning_rate=0.05, identity=identity, **shared)
-    return Recipe(n_sequences=96_000, batch_size=32, learning_rate=0.03, identity=1.0, **shared)
+        return Recipe(length, batch_size=16, learning_rate=0.05, identity=identity, **optimizer)
+    return Recipe(96_000, batch_size=32, learning_rate=0.03, identity=1.0, **optimizer)
 
 
 def far_recipe(language, kind, n_hidden):
     """The recipe for LSTMs that count far beyond the longest n in training, and whose predictions
     are probabilities at every step.
 
-    Two things end a trained LSTM's count soon after. One is soft gates, by which the cell leaks a
-    little at every step: so once the count is found, the gain of forget and output gates grows
-    until they switch, and, less, that of input gates and candidates, the amounts that are counted
-    (where a letter takes back half of what another adds, these must stay soft). The other is the
-    lesson that no n in training is larger than it is: so the steps that are not certain learn their
-    mean distribution, P(B) = 1 / mean n after any A, and no unit has a reason to know how many
-    letters A are usual; what that gives up is the excess of a predictor that does not
-    (CountingLanguage.memoryless_excess). Without a weight at all these steps would leave a network
-    no reason to tell A from B, and fewer learn to count. Plain Adam: in the eigenbasis they count
-    less far.
+    Soft gates let a cell leak at every step: so once the count is found, the gain of forget and
+    output gates grows until they switch, and, less, that of input gates and candidates (where a
+    letter takes back half of what another adds, these must stay soft). That no n in training is
+    larger than it is must not be learned: so steps that are not certain learn their mean
+    distribution, P(B) = 1 / mean n after any A; what that gives up is language.memoryless_excess.
+    With no weight at all these steps would give a network no reason to tell A from B. Plain Adam:
+    in the eigenbasis they count less far.
 
     Raises RecipeError for an SRN, whose units have no gates, and for Reber, which does not count.
     """

@@ -4,16 +4,17 @@ from anbn.analysis.failures import failure_lines
 
 MAX_LISTED = 20  # networks with a line of their own
 SHOWN = ("10%", "50%", "90%")  # quantiles of the learned counts
-COLUMNS = {  # heading and format of each figure in the table of networks
-    "seed": ("seed", "d"),
-    "solved": ("solved", ""),
-    "streams_right": ("streams right", ".1%"),
-    "legal_symbols": ("legal symbols", ".1%"),
-    "choices_right": ("choices right", ".1%"),
-    "recall": ("recall", ".1%"),
-    "first_failing_n": ("first failing n", "d"),
-    "excess_cross_entropy": ("excess nats/symbol", ".4f"),
-    "loss": ("loss", ".4f"),
+FIGURES = {  # of each network: where an Evaluation has them; heading and format in the table
+    "seed": (None, "seed", "d"),
+    "solved": ("solved", "solved", ""),
+    "streams_right": ("stream_accuracy", "streams right", ".1%"),
+    "certain_steps_right": ("deterministic_accuracy", None, None),
+    "legal_symbols": ("legal_accuracy", "legal symbols", ".1%"),
+    "choices_right": ("choice_accuracy", "choices right", ".1%"),
+    "recall": ("recall_accuracy", "recall", ".1%"),
+    "first_failing_n": ("first_failing_n", "first failing n", "d"),
+    "excess_cross_entropy": ("excess_cross_entropy", "excess nats/symbol", ".4f"),
+    "loss": (None, "loss", ".4f"),
 }
 SHARES = {  # figures whose quantiles a run without a count prints
     "legal_symbols": "Legal symbols",
@@ -25,30 +26,26 @@ SHARES = {  # figures whose quantiles a run without a count prints
 def result_lines(content):
     """The end of a run as lines of text. content: what `summary` returns."""
     total, n_solved = content["networks"], content["solved"]
-    lines = [f"{content['what']} ({content['parameters']} parameters each)"]
-    if content["hand_set"]:
-        lines.append("weights set by hand, no training")
-    else:
-        lines.append(
-            f"{content['sequences']:,} training sequences per network "
-            f"in {content['training_seconds']:.1f} s"
-        )
-    lines += ["", *_table(content), ""]
-    meaning = content["solved_means"]
+    how = f"{content['sequences']:,} training sequences per network in "
+    how += f"{content['training_seconds']:.1f} s"
+    lines = [
+        f"{content['what']} ({content['parameters']} parameters each)",
+        "weights set by hand, no training" if content["hand_set"] else how,
+        *("", *_table(content), ""),
+    ]
     if total == 1:
-        lines.append(f"Solved: {'yes' if n_solved else 'no'}; {meaning}")
+        lines.append(f"Solved: {'yes' if n_solved else 'no'}; {content['solved_means']}")
         lines += failure_lines(content["not_solved"]) + _count_lines(content)
-        return lines + ([_capital(content["why"])] if "why" in content else [])
+        why = content.get("why", "")
+        return lines + ([why[0].upper() + why[1:]] if why else [])
     low, high = content["success_rate_95"]
     lines.append(
         f"Solved: {n_solved} of {total} = {n_solved / total:.0%} (95 % interval {low:.0%} to "
-        f"{high:.0%}); {meaning}"
+        f"{high:.0%}); {content['solved_means']}"
     )
-    lines += failure_lines(content["not_solved"])
-    lines += _criterion_lines(content)
+    lines += failure_lines(content["not_solved"]) + _criterion_lines(content)
     if reach := content.get("first_failing_n"):
-        tried = reach["tried_up_to"]
-        shown = ", ".join(f"{k} {_reach(n, tried)}" for k, n in reach["quantiles"].items())
+        shown = ", ".join(f"{k} {_reach(n, content)}" for k, n in reach["quantiles"].items())
         lines.append(f"First failing n over the networks, quantiles: {shown}")
         if "memoryless_excess" in content:
             shown = _shown(content["excess_cross_entropy"], ".4f")
@@ -64,19 +61,17 @@ def result_lines(content):
             if name in content
         ]
         lines.append(f"Most probable symbol always legal: {content['legal_throughout']} networks")
-    best = content["best"]
     why = content.get("why", "nearest to the grammar's probabilities")
-    return lines + [f"Best: network {best['network']}, {why}"]
+    return lines + [f"Best: network {content['best']['network']}, {why}"]
 
 
 def _criterion_lines(content):
-    found = content["to_criterion"]
+    found, never = content["to_criterion"], f"not by {content['sequences']:,}"
     if not found:
         return []
-    never = f"not by {content['sequences']:,}"
     first, stays = (
-        ", ".join(f"{q} {never if n is None else format(n, ',')}" for q, n in part.items())
-        for part in (found["quantiles"], found["stays_quantiles"])
+        ", ".join(f"{q} {never if n is None else format(n, ',')}" for q, n in found[name].items())
+        for name in ("quantiles", "stays_quantiles")
     )
     return [
         f"Sequences until first solved, tested every {found['tested_every']:,}: {first}",
@@ -89,12 +84,11 @@ def _count_lines(content):
     """The learned counts and what float64 changes, for a counting language."""
     lines = []
     if counts := content.get("learned_counts"):
-        trained = counts["trained_to"]
-        lines.append(
-            f"Learned counts, n = 1 to {trained}: {counts['exact']} networks count exactly, "
-            f"{counts['constant_error']} with a constant error"
-        )
-        lines.append("    letters given = slope n + offset; 10 %, 50 %, 90 % of the networks:")
+        lines += [
+            f"Learned counts, n = 1 to {counts['trained_to']}: {counts['exact']} networks count "
+            f"exactly, {counts['constant_error']} with a constant error",
+            "    letters given = slope n + offset; 10 %, 50 %, 90 % of the networks:",
+        ]
         for letter, row in counts["letters"].items():
             shown = ", ".join(
                 f"{name} {' '.join(format(row[name][level], form) for level in SHOWN)}"
@@ -115,14 +109,12 @@ def _float64_lines(double, reach):
             f"at no n up to {tried:,}" if row[kind] > tried else f"at n = {row[kind]:,}"
             for kind in ("float64", "float32")
         )
-        lines.append(
-            f"Network {row['network']} fails first {first} in float64, {second} in float32"
-        )
+        which = f"Network {row['network']} fails first"
+        lines.append(f"{which} {first} in float64, {second} in float32")
     if reach["never_failed"] and not lines:
-        lines.append(
-            "In float64 the best networks fail first where they do in float32, which can count to "
-            f"n = {double['float32_ends']:,}"
-        )
+        ends = f"n = {double['float32_ends']:,}"
+        text = "In float64 the best networks fail first where they do in float32"
+        lines.append(f"{text}, which can count to {ends}")
     return lines
 
 
@@ -130,32 +122,22 @@ def _shown(quantiles, form):
     return ", ".join(f"{level} {value:{form}}" for level, value in quantiles.items())
 
 
-def _capital(text):
-    return text[0].upper() + text[1:]
-
-
 def _table(content):
     """The best networks, a line each."""
-    tried = content.get("first_failing_n", {}).get("tried_up_to")
     rows = content["networks_best_first"][:MAX_LISTED]
-    names = [name for name in COLUMNS if name in rows[0]]
-    lines = ["network" + "".join(f"  {COLUMNS[name][0]}" for name in names)]
+    columns = {k: rest for k, (_, *rest) in FIGURES.items() if rest[0] and k in rows[0]}
+    lines = ["network" + "".join(f"  {heading}" for heading, _ in columns.values())]
     for row in rows:
-        cells = []
-        for name in names:
-            heading, form = COLUMNS[name]
-            value = row[name]
-            if name == "solved":
-                text = "yes" if value else "no"
-            elif name == "first_failing_n":
-                text = _reach(value, tried)
-            else:
-                text = format(value, form)
-            cells.append(f"  {text:>{len(heading)}}")
+        shown = {name: format(row[name], form) for name, (_, form) in columns.items()}
+        shown["solved"] = "yes" if row["solved"] else "no"
+        if "first_failing_n" in row:
+            shown |= {"first_failing_n": _reach(row["first_failing_n"], content)}
+        cells = (f"  {shown[name]:>{len(heading)}}" for name, (heading, _) in columns.items())
         lines.append(f"{row['network']:7d}" + "".join(cells))
     left = content["networks"] - len(rows)
     return lines + ([f"({left} more in summary.json)"] if left else [])
 
 
-def _reach(n, tried):
+def _reach(n, content):
+    tried = content["first_failing_n"]["tried_up_to"]
     return f"> {tried:,}" if n > tried else f"{n:,}"

@@ -1,6 +1,6 @@
 """Summary of trained networks: figures of each one, figures over all of them, and their text.
 
-content = summary(networks, evaluation, history, seconds)   # what summary.json holds
+content = summary(networks, evaluation, seconds)   # what summary.json holds
 print("\\n".join(result_lines(content)))
 """
 
@@ -12,7 +12,7 @@ from anbn.analysis.explanation import verdict as verdict_lines
 from anbn.analysis.failures import failures
 from anbn.evaluate import SOLVED, coursework_loss, quantiles, true_distribution_loss, wilson
 from anbn.reach import FLOAT32_ENDS, first_failing_n, learned_counts
-from anbn.result_text import result_lines
+from anbn.result_text import FIGURES, result_lines
 from anbn.trace import first_mistake, in_runs, trace
 from anbn.train import N_REPORT, held_out_streams
 
@@ -27,11 +27,9 @@ CHOICES = (
 )
 
 
-def summary(networks, evaluation, history, seconds):
+def summary(networks, evaluation, seconds):
     """Everything that is printed, and the figures of every network: the content of summary.json.
-
-    networks: anbn.networks.Networks. history: its Reports. seconds: of the training.
-    """
+    seconds: of the training."""
     model, language = networks.model, networks.language
     n_solved, total = int(evaluation.solved.sum()), model.n_networks
     content = {
@@ -47,7 +45,7 @@ def summary(networks, evaluation, history, seconds):
         "sequences": networks.sequences,
         "training_seconds": seconds,
         "recipe": networks.recipe,
-        "to_criterion": to_criterion(history, total),
+        "to_criterion": to_criterion(networks.history),
         "solved": n_solved,
         "solved_means": CHOICES if language.judges_choices else CERTAIN,
         "success_rate": n_solved / total,
@@ -57,20 +55,19 @@ def summary(networks, evaluation, history, seconds):
         "legal_throughout": int((evaluation.legal_accuracy == 1).sum()),
         "true_distribution_loss": true_distribution_loss(language),
         "best": {"network": evaluation.best + 1, "seed": networks.seeds[evaluation.best]},
-        "networks_best_first": _per_network(networks, evaluation, history),
+        "networks_best_first": _per_network(networks, evaluation),
     }
     if language.memoryless_excess is not None:
         content["memoryless_excess"] = language.memoryless_excess
-    if evaluation.choice_accuracy is not None:
-        content["choices_right"] = levels(evaluation.choice_accuracy)
-    if evaluation.recall_accuracy is not None:
-        content["recall"] = levels(evaluation.recall_accuracy)
-    if evaluation.first_failing_n is not None:
+    for name in ("choices_right", "recall"):
+        if (values := getattr(evaluation, FIGURES[name][0])) is not None:
+            content[name] = levels(values)
+    if (first := evaluation.first_failing_n) is not None:
         content["first_failing_n"] = {
             "tried_up_to": evaluation.n_most,
-            "quantiles": levels(evaluation.first_failing_n),
-            "largest": int(evaluation.first_failing_n.max()),
-            "never_failed": int((evaluation.first_failing_n > evaluation.n_most).sum()),
+            "quantiles": levels(first),
+            "largest": int(first.max()),
+            "never_failed": int((first > evaluation.n_most).sum()),
         }
         content["float64"] = _float64(networks, evaluation)
         content["why"] = _why(networks, evaluation)
@@ -82,7 +79,7 @@ def summary(networks, evaluation, history, seconds):
 
 def verdict(networks, evaluation):
     """How good one network is (S = 1): (figures, lines of text)."""
-    (figures,) = _per_network(networks, evaluation, networks.history)
+    (figures,) = _per_network(networks, evaluation)
     lines = verdict_lines(evaluation, networks.language)
     for failure in failures(networks, evaluation):
         lines.append(f"What it gets wrong: {failure['what']}")
@@ -91,10 +88,10 @@ def verdict(networks, evaluation):
 
 
 def report_lines(networks, generator):
-    """A sample trace of the network with the least loss, and its loss, in the format of the
-    coursework's scripts: on the way of a training. generator: of the strings traced."""
+    """A sample trace of the network with the least loss, and its loss, in the coursework's format:
+    on the way of a training. generator: of the strings traced."""
     loss, language = networks.history[-1].loss, networks.language
-    best = min(range(len(loss)), key=loss.__getitem__)
+    best = loss.index(min(loss))
     streams = held_out_streams(language)[:N_REPORT]
     true = f"{coursework_loss(streams.probability, streams, language):.4f} on the same streams"
     which = f"; network {best + 1}, the best of {len(loss)}" if len(loss) > 1 else ""
@@ -112,16 +109,16 @@ def levels(values):
     return {f"{level:.0%}": value for level, value in zip(LEVELS, found, strict=True)}
 
 
-def to_criterion(history, n_networks):
-    """After how many training sequences the networks first solved the language, and from which
-    report on they kept it, in whole reports: quantiles, None where so many never did; and how many
-    networks lost it in between. None for networks whose training is not known whole."""
+def to_criterion(history):
+    """After how many training sequences the networks first solved the language, and from when on
+    they kept it, in whole reports: quantiles, None where so many never did; and how many lost it in
+    between. None where the training is not known whole."""
     if len(history) < 2 or history[0].sequences > history[1].sequences - history[0].sequences:
         return None
+    sequences = [report.sequences for report in history] + [math.inf]
     first, stays, lost = [], [], 0
-    for s in range(n_networks):
-        solved = [report.streams_right[s] >= SOLVED for report in history]
-        sequences = [report.sequences for report in history] + [math.inf]
+    for shares in zip(*(report.streams_right for report in history), strict=True):
+        solved = [share >= SOLVED for share in shares]
         last_failure = max((k for k, yes in enumerate(solved) if not yes), default=-1)
         first.append(sequences[solved.index(True)] if any(solved) else math.inf)
         stays.append(sequences[last_failure + 1])
@@ -141,21 +138,12 @@ def _finite(values):
     return {level: int(n) if math.isfinite(n) else None for level, n in found.items()}
 
 
-def _per_network(networks, evaluation, history):
+def _per_network(networks, evaluation):
     """One dict per network, the best first; first_failing_n is n_most + 1 where none failed."""
-    columns = {
-        "solved": evaluation.solved,
-        "streams_right": evaluation.stream_accuracy,
-        "certain_steps_right": evaluation.deterministic_accuracy,
-        "legal_symbols": evaluation.legal_accuracy,
-        "choices_right": evaluation.choice_accuracy,
-        "recall": evaluation.recall_accuracy,
-        "first_failing_n": evaluation.first_failing_n,
-        "excess_cross_entropy": evaluation.excess_cross_entropy,
-    }
+    columns = {k: getattr(evaluation, name) for k, (name, *_) in FIGURES.items() if name}
     columns = {name: part.tolist() for name, part in columns.items() if part is not None}
-    if history:
-        columns["loss"] = history[-1].loss
+    if networks.history:
+        columns["loss"] = networks.history[-1].loss
     return [
         {"network": s + 1, "seed": networks.seeds[s]} | {k: v[s] for k, v in columns.items()}
         for s in evaluation.ranking
@@ -165,49 +153,39 @@ def _per_network(networks, evaluation, history):
 def _float64(networks, evaluation):
     """The first failing n of the best networks in float64, where it differs from float32's; of
     those that fail, for float64 takes long where nothing fails."""
+    single, most = evaluation.first_failing_n.tolist(), evaluation.n_most
     best = evaluation.ranking[:MAX_FLOAT64]
-    failing = [s for s in best if evaluation.first_failing_n[s] <= evaluation.n_most]
-    differ = []
+    failing, differ = [s for s in best if single[s] <= most], []
     if failing:
         model = networks.model.select(failing).double()
-        in_double = first_failing_n(model, networks.language, evaluation.n_most).tolist()
-        for s, n in zip(failing, in_double, strict=True):
-            if n != (in_float := int(evaluation.first_failing_n[s])):
+        for s, n in zip(failing, first_failing_n(model, networks.language, most), strict=True):
+            if n != single[s]:
                 row = {"network": s + 1, "seed": networks.seeds[s]}
-                differ.append(row | {"float32": in_float, "float64": n})
+                differ.append(row | {"float32": single[s], "float64": int(n)})
     return {"networks": len(best), "float32_ends": FLOAT32_ENDS, "differ": differ}
 
 
 def _learned_counts(model, language):
-    """What the networks have learned to count, letter by letter."""
+    """What the networks have learned to count; None for a letter that does not turn."""
     counts = learned_counts(model, language)
-    letters = {}
+    letters, lines = {}, [{} for _ in range(model.n_networks)]
     for k, letter in enumerate(language.symbols[1:]):
+        names = ("slope", "offset", "deviation", "holds_to")
+        columns = {name: getattr(counts, name)[:, k] for name in names}
         turns = counts.slope[:, k].isfinite()
         letters[letter] = {"per_n": language.multiples[k + 1], "turns": int(turns.sum())}
         if turns.any():
-            for name in ("slope", "offset", "deviation"):
-                letters[letter][name] = levels(getattr(counts, name)[turns, k])
+            letters[letter] |= {name: levels(columns[name][turns]) for name in names[:3]}
+        for s, line in enumerate(lines):
+            values = {name: column[s].item() for name, column in columns.items()}
+            line[letter] = values if turns[s] else None
     return {
         "trained_to": language.length,
         "looked_at": counts.n.tolist(),
         "exact": int(counts.exact.sum()),
         "constant_error": int(counts.constant_error.sum()),
         "letters": letters,
-        "lines": [
-            {
-                letter: None
-                if counts.slope[s, k].isnan()
-                else {
-                    "slope": float(counts.slope[s, k]),
-                    "offset": float(counts.offset[s, k]),
-                    "deviation": float(counts.deviation[s, k]),
-                    "holds_to": int(counts.holds_to[s, k]),
-                }
-                for k, letter in enumerate(language.symbols[1:])
-            }
-            for s in range(model.n_networks)
-        ],
+        "lines": lines,
     }
 
 

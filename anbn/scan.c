@@ -1,11 +1,10 @@
-/* The recurrence of models.py over time and the loss of train.py, with their gradients, compiled by
+/* The recurrence of models.py over time and the loss of loss.py, with their gradients, compiled by
    compiled.py.
 
    S networks, B sequences, T steps, K symbols, H hidden units; G = H (SRN) or 4H (LSTM) columns of
    pre-activations, R = K + H rows of weights. Every array is contiguous, its axes in the order
-   given. Networks are independent, and so are sequences: the outermost loops take one network and
-   LANES sequences, which fill a vector register, through all their steps. `lanes` holds one number
-   for each of them (vectors as GCC and Clang extend C by). */
+   given. The outermost loops take one network and LANES sequences through all their steps; `lanes`
+   is a vector register with one number for each of them (an extension of C by GCC and Clang). */
 
 #include <stdint.h>
 #include <string.h>
@@ -181,15 +180,15 @@ INLINE void read_some(int lstm, const float *weights, const float *V, const uint
 
 /* The sums over steps of the weighted loss, its weights, the cross-entropy and the steps, into
    sums[4]; logits become the gradient of the first. */
-INLINE void loss_some(const uint8_t *symbols, long symbols_apart, const uint8_t *valid,
-                      const uint8_t *deterministic, long apart, float stochastic_weight,
-                      const float *mean, steps m, double *sums, int T, int K, int n) {
+INLINE void loss_some(const uint8_t *symbols, const uint8_t *valid, const uint8_t *deterministic,
+                      long apart, float stochastic_weight, const float *mean, steps m,
+                      double *sums, int T, int K, int n) {
     lanes on[K], e[K], totals[4] = {ZERO, ZERO, ZERO, ZERO};
     for (int t = 0; t < T; t++) {
         lanes *logits = m.logits + t * (long)K;
         lanes most = logits[0], sum = ZERO, target = ZERO, learned = ZERO;
         lanes here = flags(valid + t, apart, n), certain = flags(deterministic + t, apart, n);
-        one_hot(on, symbols + t + 1, symbols_apart, K, n);
+        one_hot(on, symbols + t + 1, apart + 1, K, n);
         for (int k = 1; k < K; k++) most = choose(logits[k] > most, logits[k], most);
         for (int k = 0; k < K; k++) sum += e[k] = exp_of(logits[k] - most);
         lanes weight = here * (stochastic_weight + (1.0f - stochastic_weight) * certain);
@@ -208,22 +207,20 @@ INLINE void loss_some(const uint8_t *symbols, long symbols_apart, const uint8_t 
     add_lanes(sums, totals, 4);
 }
 
-/* Adds to the gradients: d_weights (R, G), d_V (H, K), d_out_bias (K); d_start (H) of the hidden
-   units before the first step. */
+/* Adds to the gradients: d_weights (R, G), d_V (H + 1, K) with out_bias as its last row, and
+   d_start (H) of the hidden units before the first step. */
 INLINE void backward_some(int lstm, const float *weights, const float *V,
                           const uint8_t *symbols, long apart, steps m, double *d_weights,
-                          double *d_V, double *d_out_bias, double *d_start, int T, int K, int H,
-                          int n) {
+                          double *d_V, double *d_start, int T, int K, int H, int n) {
     const int G = lstm ? 4 * H : H, R = K + H;
-    lanes on[K], d_rows[G], d_hidden[H], d_cell[H];
-    lanes sums[R * G], sums_V[H * K], sums_bias[K];
-    CLEAR(sums), CLEAR(sums_V), CLEAR(sums_bias), CLEAR(d_hidden), CLEAR(d_cell);
+    lanes on[K], d_rows[G], d_hidden[H], d_cell[H], sums[R * G], sums_V[(H + 1) * K];
+    CLEAR(sums), CLEAR(sums_V), CLEAR(d_hidden), CLEAR(d_cell);
     for (int t = T - 1; t >= 0; t--) {
         const lanes *before = m.hidden + t * (long)H, *h = before + H;
         const lanes *d_logits = m.logits + t * (long)K;
         backward(d_hidden, V, d_logits, H, K);
         outer(sums_V, h, d_logits, H, K);
-        for (int k = 0; k < K; k++) sums_bias[k] += d_logits[k];
+        for (int k = 0; k < K; k++) sums_V[H * K + k] += d_logits[k];
         if (lstm) {
             const lanes *rows = m.gates + t * (long)G, *tanh_cell = m.tanh_cell + t * (long)H;
             const lanes *c_before = m.cell + t * (long)H;
@@ -246,8 +243,7 @@ INLINE void backward_some(int lstm, const float *weights, const float *V,
         backward(d_hidden, weights + K * G, d_rows, H, G);
     }
     add_lanes(d_weights, sums, R * G);
-    add_lanes(d_V, sums_V, H * K);
-    add_lanes(d_out_bias, sums_bias, K);
+    add_lanes(d_V, sums_V, (H + 1) * K);
     add_lanes(d_start, d_hidden, H);
 }
 
@@ -258,22 +254,21 @@ INLINE void put(float *values, const lanes *some, long count, int n) {
 }
 
 /* Steps after which no sequence of the n is valid are not read. */
-INLINE int last_step(const uint8_t *valid, long apart, int T, int n) {
+INLINE int last_step(const uint8_t *valid, int T, int n) {
     int last = 0;
     for (int b = 0; b < n; b++)
         for (int t = T; t > last; t--)
-            if (valid[b * apart + t - 1]) last = t;
+            if (valid[b * (long)T + t - 1]) last = t;
     return last;
 }
 
 /* The losses (2, S), weighted and plain, and the gradients (S, P) of a batch: parameters (S, P),
-   gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T), whose rows are `apart` from
-   each other; mean (K), what steps that are not certain learn, or null for the symbol that follows.
-   scratch: room for steps_in. */
+   gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T); mean (K), what steps that are
+   not certain learn, or null for the symbol that follows. scratch: room for steps_in. */
 void scan_train(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
-                const uint8_t *valid, const uint8_t *deterministic, int apart,
-                float stochastic_weight, const float *mean, float *gradients, double *losses,
-                lanes *scratch, int S, int T, int K, int H, int B) {
+                const uint8_t *valid, const uint8_t *deterministic, float stochastic_weight,
+                const float *mean, float *gradients, double *losses, lanes *scratch, int S, int T,
+                int K, int H, int B) {
     const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
     const int P = start + (R + 1) * G + (H + 1) * K;
     float weights[R * G];
@@ -286,17 +281,15 @@ void scan_train(int lstm, const float *parameters, const float *gain, const uint
         for (int j = 0; j < H; j++) first[j] = lstm ? ZERO : tanh_of(all(parameters[j]));
         for (int b = 0; b < B; b += LANES) {
             const int n = B - b < LANES ? B - b : LANES;
-            const long at = (s * (long)B + b);
-            const uint8_t *read = symbols + at * (T + 1);
-            const uint8_t *some_valid = valid + at * apart, *certain = deterministic + at * apart;
-            const int last = last_step(some_valid, apart, T, n);
+            const long at = s * (long)B + b;
+            const uint8_t *read = symbols + at * (T + 1), *here = valid + at * T;
+            const int last = last_step(here, T, n);
             steps m = steps_in(scratch, T, H, G);
             for (int j = 0; j < H; j++) m.hidden[j] = first[j], m.cell[j] = ZERO;
             read_some(lstm, weights, V, read, T + 1, m, last, K, H, n);
-            loss_some(read, T + 1, some_valid, certain, apart, stochastic_weight, mean, m, sums,
-                      last, K, n);
-            backward_some(lstm, weights, V, read, T + 1, m, d_weights, d_V, d_V + H * K, d_start,
-                          last, K, H, n);
+            loss_some(read, here, deterministic + at * T, T, stochastic_weight, mean, m, sums, last,
+                      K, n);
+            backward_some(lstm, weights, V, read, T + 1, m, d_weights, d_V, d_start, last, K, H, n);
         }
         losses[s] = sums[0] / sums[1], losses[S + s] = sums[2] / sums[3];
         float *to = gradients;

@@ -17,8 +17,8 @@ import torch
 
 from anbn.languages import Stream
 
+UNITS = ("hidden", "cell", "input_gate", "forget_gate", "candidate", "output_gate")
 GATES = ("forget_gate", "input_gate", "output_gate")
-OPEN, CLOSED = 2 / 3, 1 / 3
 
 
 @dataclass
@@ -52,23 +52,16 @@ class Trace:
     def lines(self, b):
         """Sequence b in the print format of the coursework's report: a line per symbol read."""
         text = self.text(b)
-        shown = [("hidden", self.hidden), ("cell", self.cell), ("output", self.probability)]
-        shown = [(name, part[b].cpu().numpy()) for name, part in shown if part is not None]
-        what = (
-            "hidden activations, cell states, and" if len(shown) == 3 else "hidden activations and"
-        )
-        lines = [f"symbol= {text}", f"{what} output probabilities:"]
+        parts = [("hidden", self.hidden), ("cell", self.cell), ("output", self.probability)]
+        parts = [(name, part[b].cpu().numpy()) for name, part in parts if part is not None]
+        cells = " and" if self.cell is None else ", cell states, and"
+        lines = [f"symbol= {text}", f"hidden activations{cells} output probabilities:"]
+        form = {"precision": 2, "suppress_small": True, "sign": " "}
+        form |= {"max_line_width": 10**6, "threshold": 10**6}
         for t, letter in enumerate(text[:-1]):
-            parts = (f"{name}: {_row(part[t])}" for name, part in shown)
-            lines.append(f"{letter} {' '.join(parts)}")
+            shown = (f"{name}: {np.array2string(part[t], **form)}" for name, part in parts)
+            lines.append(f"{letter} {' '.join(shown)}")
         return lines
-
-
-def _row(values):
-    """Two decimals, a blank where there is no minus."""
-    return np.array2string(
-        values, precision=2, suppress_small=True, sign=" ", max_line_width=10**6, threshold=10**6
-    )
 
 
 @torch.no_grad()
@@ -77,29 +70,20 @@ def trace(model, network, language, stream):
     CPU in float32."""
     some = model.select(network)
     activity = some(stream.inputs.to(some.U.device))
-    parts = {
-        name: None if part is None else part[0].float().cpu()
-        for name, part in activity._asdict().items()
-        if name != "logits"
-    }
-    return Trace(
-        language,
-        stream,
-        start_hidden=some.start(1).hidden[0, 0].float().cpu(),
-        probability=activity.probability[0].float().cpu(),
-        **parts,
-    )
+    parts = {name: getattr(activity, name) for name in ("probability", *UNITS)}
+    parts = {name: part if part is None else part[0].float().cpu() for name, part in parts.items()}
+    return Trace(language, stream, some.start(1).hidden[0, 0].float().cpu(), **parts)
 
 
 def first_mistake(trace, b=0):
     """The first step of sequence b whose next symbol is certain and not the most probable one:
     (text read so far, the symbol predicted, the symbol that comes), or None."""
-    text, predicted = trace.text(b), trace.probability[b].argmax(-1)
-    for t in range(trace.n_steps(b)):
-        guess = trace.language.symbols[int(predicted[t])]
-        if trace.stream.deterministic[b, t] and guess != text[t + 1]:
-            return text[: t + 1], guess, text[t + 1]
-    return None
+    stream, predicted = trace.stream, trace.probability[b].argmax(-1)
+    wrong = (predicted != stream.targets[b]) & stream.deterministic[b] & stream.valid[b]
+    if not wrong.any():
+        return None
+    t, text = int(wrong.int().argmax()), trace.text(b)
+    return text[: t + 1], trace.language.symbols[int(predicted[t])], text[t + 1]
 
 
 def in_runs(text):
@@ -109,11 +93,9 @@ def in_runs(text):
 
 
 def gate_table(trace):
-    """How open each gate of each unit is in each stage, over all traced steps of that stage.
-
-    Returns a list of dicts: stage, gate, unit (from 1), mean, spread (standard deviation), steps,
-    state: open (mean above 2/3), closed (below 1/3), partly open. Empty for an SRN.
-    """
+    """How open each gate of each unit is over all traced steps of each stage: dicts of stage, gate,
+    unit (from 1), mean, spread (standard deviation), steps and state (`in_words`). Empty for an
+    SRN."""
     if trace.cell is None:
         return []
     label, names = trace.language.stages(trace.stream)
@@ -125,38 +107,23 @@ def gate_table(trace):
         for gate in GATES:
             values = getattr(trace, gate)[where]  # (steps, H)
             spread, mean = torch.std_mean(values, 0, correction=0)
-            rows += [
-                {
-                    "stage": stage,
-                    "gate": gate,
-                    "unit": unit + 1,
-                    "mean": float(mean[unit]),
-                    "spread": float(spread[unit]),
-                    "steps": len(values),
-                    "state": in_words(mean[unit]),
-                }
-                for unit in range(trace.n_hidden)
-            ]
+            for unit, (m, s) in enumerate(zip(mean, spread, strict=True), 1):
+                row = {"stage": stage, "gate": gate, "unit": unit, "mean": float(m)}
+                row |= {"spread": float(s), "steps": len(values), "state": in_words(m)}
+                rows.append(row)
     return rows
 
 
 def in_words(mean):
     """A gate's mean activation, 0..1, in words."""
-    return "open" if mean > OPEN else "closed" if mean < CLOSED else "partly open"
+    return "open" if mean > 2 / 3 else "closed" if mean < 1 / 3 else "partly open"
 
 
 def rows(trace):
     """Everything as table rows, one dict per sequence and step; step 0 is the start state. Per
     step: the symbol read, the next one, the source's state, whether it makes the next symbol
     certain, whether the network predicts it, and the value of every unit, gate and probability."""
-    named = {
-        "hidden": trace.hidden,
-        "cell": trace.cell,
-        "input_gate": trace.input_gate,
-        "forget_gate": trace.forget_gate,
-        "candidate": trace.candidate,
-        "output_gate": trace.output_gate,
-    }
+    parts = {name: getattr(trace, name) for name in UNITS if getattr(trace, name) is not None}
     label, names = trace.language.stages(trace.stream)
     table = []
     for b in range(len(trace.hidden)):
@@ -166,15 +133,13 @@ def rows(trace):
         start |= {f"hidden_{u + 1}": float(h) for u, h in enumerate(trace.start_hidden)}
         table.append(start)
         for t in range(trace.n_steps(b)):
-            row = {"sequence": b + 1, "step": t + 1, "symbol": text[t], "next": text[t + 1]}
-            row["state"] = int(trace.stream.state[b, t])
-            row["stage"] = names[int(label[b, t])]
-            row["deterministic"] = int(trace.stream.deterministic[b, t])
             predicted = int(trace.probability[b, t].argmax())
+            row = {"sequence": b + 1, "step": t + 1, "symbol": text[t], "next": text[t + 1]}
+            row |= {"state": int(trace.stream.state[b, t]), "stage": names[int(label[b, t])]}
+            row["deterministic"] = int(trace.stream.deterministic[b, t])
             row["right"] = int(trace.language.symbols[predicted] == text[t + 1])
-            for name, part in named.items():
-                if part is not None:
-                    row |= {f"{name}_{u + 1}": float(v) for u, v in enumerate(part[b, t])}
+            for name, part in parts.items():
+                row |= {f"{name}_{u + 1}": float(v) for u, v in enumerate(part[b, t])}
             letters = zip(trace.language.symbols, trace.probability[b, t], strict=True)
             row |= {f"p_{letter}": float(p) for letter, p in letters}
             table.append(row)

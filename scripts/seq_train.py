@@ -60,8 +60,7 @@ def train_networks(networks, folder, args):
     Returns (Networks, {name: checkpoint}, finished). Networks that have not finished are those of
     the last report, from which --resume goes on exactly.
     """
-    from anbn.networks import trained
-    from anbn.packing import pack
+    from anbn.networks import pack, trained
     from anbn.results import report_lines
     from common.run_folder import progress
 
@@ -98,7 +97,7 @@ def train_networks(networks, folder, args):
 
 def save_results(networks, evaluation, content, traced, folder):
     """Write the networks, what was found, the best network's trace, and the figures."""
-    from anbn.packing import pack
+    from anbn.networks import pack
     from anbn.plots import traces, training
     from anbn.trace import rows
 
@@ -122,8 +121,7 @@ def main(argv=None):
     from anbn.analysis.rates import rates_by_success, rates_lines
     from anbn.compiled import code_in_use
     from anbn.evaluate import evaluate
-    from anbn.networks import untrained
-    from anbn.packing import merged, unpack
+    from anbn.networks import merged, unpack, untrained
     from anbn.trace import trace
     from anbn.train import GROUP_SIZE
     from common.processes import Processes, share_out
@@ -172,7 +170,7 @@ def main(argv=None):
         generator = held_out(args.seed)
         evaluation = evaluate(networks.model, networks.language, generator, n_most=args.n_most)
         networks.best = evaluation.best
-        content = results.summary(networks, evaluation, networks.history, seconds) | {"code": code}
+        content = results.summary(networks, evaluation, seconds) | {"code": code}
         lines = results.result_lines(content)
         if args.rates:
             content["rates"] = rates_by_success(networks, evaluation)

@@ -11,12 +11,12 @@ from torch import nn
 from anbn import checkpoint
 from anbn.analysis import explain
 from anbn.catalogue import named
-from anbn.checkpoint import CheckpointError, Networks, by_name, load, merged, newest, pack, unpack
+from anbn.checkpoint import by_name, load, newest
 from anbn.handset import handset
 from anbn.languages import Language
 from anbn.models import LSTM, SRN
+from anbn.networks import CheckpointError, Networks, merged, pack, unpack, untrained
 from anbn.networks import trained as training
-from anbn.networks import untrained
 from anbn.recipes import Recipe
 
 

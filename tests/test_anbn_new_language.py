@@ -50,7 +50,7 @@ def test_it_is_learned_and_evaluated(networks):
     evaluation = evaluate(networks.model, LANGUAGE, torch.Generator().manual_seed(1), n_most=50)
     assert evaluation.solved.any()
     assert int(evaluation.first_failing_n[evaluation.best]) > LANGUAGE.length
-    content = summary(networks, evaluation, [], 1.0)
+    content = summary(networks, evaluation, 1.0)
     text = "\n".join(result_lines(content))
     assert "ansbn, SRN with 3 hidden units" in text and "First failing n" in text
     assert "learned_counts" not in content

@@ -62,7 +62,7 @@ def test_steps_are_torchs(kind):
 
 def test_rotated_steps_are_the_formulas():
     matrices, start = quadratic(0, 1, 4)
-    refresh = RotatedAdam(start).refresh
+    refresh = RotatedAdam(start, 0.8, 0.99).refresh
     assert N_STEPS > FIRST_BASIS + 3 * refresh
     a, x = matrices[0].numpy(), start[0].numpy().copy()
     mean, covariance, basis, square = np.zeros(4), np.zeros((4, 4)), np.eye(4), np.zeros(4)

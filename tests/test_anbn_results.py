@@ -17,9 +17,10 @@ from anbn.results import levels, result_lines, summary, to_criterion
 
 def summarised(model, language, history=(), n_most=30, **fields):
     seeds = list(range(40, 40 + model.n_networks))
-    networks = Networks(model, language, seeds=seeds, sequences=5000, **fields)
+    fields |= {"seeds": seeds, "sequences": 5000, "history": list(history)}
+    networks = Networks(model, language, **fields)
     evaluation = evaluate(model, language, generator(), n_most=n_most)
-    content = summary(networks, evaluation, list(history), 2.5)
+    content = summary(networks, evaluation, 2.5)
     return json.loads(json.dumps(content)), "\n".join(result_lines(content))
 
 
@@ -34,7 +35,7 @@ def reports(*shares):
 
 
 def test_sequences_to_criterion():
-    found = to_criterion(reports(0.5, 0.99, 0.9, 1.0, 0.995), 1)
+    found = to_criterion(reports(0.5, 0.99, 0.9, 1.0, 0.995))
     assert found["quantiles"]["50%"] == 2000 and found["stays_quantiles"]["50%"] == 4000
     assert (found["reached"], found["stays"], found["lost"], found["tested_every"]) == (
         1,
@@ -42,14 +43,14 @@ def test_sequences_to_criterion():
         1,
         1000,
     )
-    found = to_criterion(reports(0.5, 0.98), 1)
+    found = to_criterion(reports(0.5, 0.98))
     assert found["quantiles"]["50%"] is None and (found["reached"], found["lost"]) == (0, 0)
-    found = to_criterion(reports(0.5, 1.0, 0.5), 1)
+    found = to_criterion(reports(0.5, 1.0, 0.5))
     assert found["quantiles"]["50%"] == 2000 and found["stays_quantiles"]["50%"] is None
     assert (found["stays"], found["lost"]) == (0, 1)
-    assert to_criterion(reports(1.0, 1.0), 1)["stays_quantiles"]["10%"] == 1000
-    assert to_criterion(reports(1.0), 1) is None
-    assert to_criterion(reports(0.5, 0.6, 1.0)[1:], 1) is None  # its beginning is not known
+    assert to_criterion(reports(1.0, 1.0))["stays_quantiles"]["10%"] == 1000
+    assert to_criterion(reports(1.0)) is None
+    assert to_criterion(reports(0.5, 0.6, 1.0)[1:]) is None  # its beginning is not known
 
 
 def test_quantiles_by_name():

@@ -125,7 +125,7 @@ def test_groups_are_the_same_wherever_they_are_trained(monkeypatch, kind):
     """Bit for bit: as two processes that share the networks in whole groups train them."""
     monkeypatch.setattr(training, "GROUP_SIZE", 2)
     together, records = run(SHORT, range(5), kind, report_every=60)
-    assert records[-1].optimizer_state()["covariance"].shape[0] == 5
+    assert records[-1].optimizer_state["covariance"].shape[0] == 5
     for seeds in (slice(0, 2), slice(2, 5)):
         part, reports = run(SHORT, range(5)[seeds], kind, report_every=60)
         for name, value in parameters(together, seeds).items():
@@ -133,8 +133,8 @@ def test_groups_are_the_same_wherever_they_are_trained(monkeypatch, kind):
         for name in ("loss", "cross_entropy", "streams_right"):
             for report, record in zip(reports, records, strict=True):
                 assert torch.equal(getattr(report, name), getattr(record, name)[seeds])
-        for name, value in records[-1].optimizer_state().items():
-            part_value = reports[-1].optimizer_state()[name]
+        for name, value in records[-1].optimizer_state.items():
+            part_value = reports[-1].optimizer_state[name]
             assert torch.equal(part_value, value[seeds] if value.dim() else value)
 
 
@@ -152,8 +152,8 @@ def test_resuming_equals_not_stopping(monkeypatch, kind, recipe):
     first = next(train(model, ANB2N, recipe, [1, 2, 3], report_every=60))
     again = build(ANB2N, kind, 2, [7, 8, 9], recipe)  # other weights: all must come from the state
     again.load_state_dict(model.state_dict())
-    stored = {"done": first.sequences, "optimizer_state": first.optimizer_state()}
-    rest = list(train(again, ANB2N, recipe, [1, 2, 3], report_every=60, **stored))
+    options = {"report_every": 60, "optimizer_state": first.optimizer_state}
+    rest = list(train(again, ANB2N, recipe, [1, 2, 3], **options))
     assert [r.sequences for r in rest] == [r.sequences for r in records[1:]]
     for name, value in parameters(whole).items():
         assert torch.equal(getattr(again, name), value)
@@ -164,7 +164,7 @@ def test_a_report_is_of_the_networks_as_they_are_then():
     """What a report gives, and a copy of the model, do not change while training goes on."""
     model = build(ANB2N, "srn", 2, [1], SHORT)
     records = train(model, ANB2N, SHORT, [1], report_every=60)
-    state = next(records).optimizer_state()
+    state = next(records).optimizer_state
     before = {name: value.clone() for name, value in state.items()}
     weights = parameters(model)
     next(records)
@@ -175,10 +175,10 @@ def test_a_report_is_of_the_networks_as_they_are_then():
 def test_what_is_no_state_of_the_optimizer_is_refused():
     _, (record, *_) = run(SHORT, [1])
     adam = with_options(SHORT, optimizer="adam")
-    for state in (record.optimizer_state(), {"step": 3}, {}, [1]):
+    for state in (record.optimizer_state, {"step": 3}, {}, [1]):
         model = build(ANB2N, "srn", 2, [1], adam)
         with pytest.raises(RecipeError, match="train anew"):
-            list(train(model, ANB2N, adam, [1], done=80, optimizer_state=state))
+            list(train(model, ANB2N, adam, [1], optimizer_state=state))
 
 
 def test_reports_of_a_network_that_knows_nothing():
