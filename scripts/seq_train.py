@@ -143,8 +143,7 @@ def main(argv=None):
 
 
 def evaluate_and_save(networks, seconds, code, folder, args):
-    """Evaluate all networks, trace the best one, and write what was found and its figures; returns
-    (Evaluation, lines of text)."""
+    """Evaluate all networks, trace the best one, write files; (Evaluation, lines of text)."""
     from anbn.analysis.rates import rates_by_success, rates_lines
     from anbn.evaluate import evaluate
     from anbn.packing import pack

@@ -112,10 +112,8 @@ def criterion(found):
 
 
 def machines(plot):
-    rows = []
-    for m in plot["machine"]:
-        shares = f"{m['agrees_with_network']:.1%}", f"{m['agrees_with_language']:.1%}"
-        rows.append([m["longest"], m["states"], *shares])
+    cell = "{longest} | {states} | {agrees_with_network:.1%} | {agrees_with_language:.1%}"
+    rows = [[cell.format(**machine)] for machine in plot["machine"]]
     return table("n up to | states | agrees with the network | with the language", rows)
 
 
@@ -145,8 +143,8 @@ def gates(plot):
     """One row per stage and gate, one column per unit."""
     rows = {}
     for gate in plot["gates"]:
-        text = f"{gate['mean']:.2f} ({gate['spread']:.2f}) {gate['state']}"
-        rows.setdefault((gate["stage"], gate["gate"].replace("_gate", "")), []).append(text)
+        key = gate["stage"], gate["gate"].replace("_gate", "")
+        rows.setdefault(key, []).append("{mean:.2f} ({spread:.2f}) {state}".format(**gate))
     units = " | ".join(f"unit {k + 1}" for k in range(max(map(len, rows.values()))))
     return table(f"stage | gate | {units}", [[*key, *row] for key, row in rows.items()])
 
