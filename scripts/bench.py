@@ -5,8 +5,8 @@
     python scripts/bench.py coursework            # how often its recipes succeed; about 10 minutes
     python scripts/bench.py --against ../older    # the same commands in another checkout, in turn
 
-Every figure is a median over several rounds in which baseline and ours alternate, so that a machine
-whose speed drifts slows both; warm-up is excluded.
+Every time is a median over several rounds in which baseline and ours alternate, so that a machine
+whose speed drifts slows both; warm-up is excluded. Success rates of coursework: one round.
 """
 
 import os
