@@ -2,7 +2,7 @@
 
     python scripts/bench.py                       # kuzu, xor, anbn and startup; about 4 minutes
     python scripts/bench.py growth                # how the cost grows; about 3 minutes
-    python scripts/bench.py coursework            # how often its recipes succeed; about 10 minutes
+    python scripts/bench.py coursework            # how often its recipes succeed; under 10 minutes
     python scripts/bench.py --against ../older    # the same commands in another checkout, in turn
 
 Every time is a median over several rounds in which baseline and ours alternate, so that a machine

@@ -4,7 +4,8 @@ from measurement, our figures beside its own.
     python scripts/report.py                 # under 30 minutes on two cores
     python scripts/report.py --quick         # fewer networks, under 3 minutes, in results/quick
     python scripts/report.py --only xor      # one part; the others keep what was measured before
-    python scripts/report.py --only beyond   # long trainings, in no other run; so is tuned
+    python scripts/report.py --only beyond   # long trainings, in no other run; so are tuned and
+                                             # coursework
 
 Each experiment is one of this project's command lines, run as a user would; its summary.json and
 the figures the report shows are copied to results/reference/<part>/<experiment>/. report.md and the
@@ -28,7 +29,7 @@ from common.options import Parser, run
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "results" / "reference"
-PART_NAMES = ("kuzu", "tuned", "xor", "anbn", "beyond", "speed")
+PART_NAMES = ("kuzu", "tuned", "xor", "anbn", "beyond", "coursework", "speed")
 
 
 def parse_args(argv=None):
