@@ -2,10 +2,11 @@
 
     python scripts/bench.py                       # kuzu, xor, anbn and startup; about 4 minutes
     python scripts/bench.py growth                # how the cost grows; about 3 minutes
+    python scripts/bench.py coursework            # how often its recipes succeed; under 10 minutes
     python scripts/bench.py --against ../older    # the same commands in another checkout, in turn
 
-Every figure is a median over several rounds in which baseline and ours alternate, so that a machine
-whose speed drifts slows both; warm-up is excluded.
+Every time is a median over several rounds in which baseline and ours alternate, so that a machine
+whose speed drifts slows both; warm-up is excluded. Success rates of coursework: one round.
 """
 
 import os
@@ -23,8 +24,8 @@ from pathlib import Path
 
 from common.options import BadInput, Parser, number, run
 
-PARTS = ("kuzu", "xor", "anbn", "startup", "growth")
-DEFAULT = PARTS[:-1]
+PARTS = ("kuzu", "xor", "anbn", "startup", "growth", "coursework")
+DEFAULT = PARTS[:4]
 
 
 def parse_args(argv=None):
@@ -57,6 +58,9 @@ def line(row):
         cells = f"first line {row['first_line_s']:.2f} s", f"last {row['last_line_s']:.2f} s", ""
     elif "grows" in row:
         cells = f"{row['seconds']:.3f} s", "", ""
+    elif "solved" in row:
+        epochs = " / ".join(f"{n:,}" for n in row.get("epochs") or ())
+        cells = f"{row['solved']} of {row['networks']} solve it", epochs, f"{row['seconds']:.0f} s"
     elif "ours_s" in row:
         cells = f"{row['ours_s']:.2f} s", f"{row['baseline_s']:.2f} s", f"{row['ratio']:.2f} x"
     else:
@@ -79,11 +83,15 @@ def main(argv=None):
         check_writable(file)
     if args.figure and "growth" not in args.parts:
         raise BadInput("--figure draws growth: python scripts/bench.py growth --figure FILE")
-    hardware = describe(torch.device("cpu"))
+    threads, hardware = torch.get_num_threads(), describe(torch.device("cpu"))
     print(f"{hardware}; torch {torch.__version__}; medians of {args.rounds} rounds")
     print(f"{'measured':58s} {'ours':>28s} {'baseline':>16s} {'ratio':>9s} {'of peak':>7s}")
     results = {"hardware": hardware, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}
     for part in args.parts:
+        torch.set_num_threads(threads if part == "kuzu" else 1)
+        if part == "coursework":
+            results["settings"] = import_module("benchmarks.coursework").SETTINGS
+            print(results["settings"])
         results[part] = []
         for row in measure(part, args):
             results[part].append(row)

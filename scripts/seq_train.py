@@ -23,11 +23,9 @@ import time
 from common.network_options import (
     add_network_options,
     add_training_options,
-    hand_set,
     held_out,
     planned,
     refuse_unused,
-    resumed,
 )
 from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
@@ -95,52 +93,23 @@ def train_networks(networks, folder, args):
     return kept, checkpoints, True
 
 
-def save_results(networks, evaluation, content, traced, folder):
-    """Write the networks, what was found, the best network's trace, and the figures."""
-    from anbn.networks import pack
-    from anbn.plots import traces, training
-    from anbn.trace import rows
-
-    folder.save_model(pack(networks))
-    folder.save_json("summary.json", content)
-    folder.save_csv("metrics.csv", networks.metrics())
-    folder.save_csv("trace.csv", rows(traced))
-    best = networks.select(slice(evaluation.best, evaluation.best + 1))
-    figures = traces.figures(traced, best.title, best.model)
-    figures |= training.figures(networks, evaluation, content["true_distribution_loss"])
-    for name, figure in figures.items():
-        folder.save_figure(figure, name)
-
-
 def main(argv=None):
     args = parse_args(argv)
 
     import torch
 
-    from anbn import results
-    from anbn.analysis.rates import rates_by_success, rates_lines
     from anbn.compiled import code_in_use
-    from anbn.evaluate import evaluate
-    from anbn.networks import merged, unpack, untrained
-    from anbn.trace import trace
+    from anbn.networks import merged, unpack
     from anbn.train import GROUP_SIZE
     from common.processes import Processes, share_out
     from common.run_folder import RunFolder, choose_device
 
     torch.set_num_threads(1)  # a time step is so small that threads wait longer than they work
-    if args.set_weights or args.resume:
-        networks = hand_set(args) if args.set_weights else resumed(args)
-        n_networks = networks.model.n_networks
-    else:
-        plan, n_networks = planned(args), args.seeds
+    n_networks, make = planned(args)
     share_out(args, n_networks, GROUP_SIZE)
     processes = Processes()
     device = processes.join(choose_device(args))
-    part = processes.share(range(n_networks), GROUP_SIZE)
-    if args.set_weights or args.resume:
-        networks = networks.select(slice(part.start, part.stop))
-    else:
-        networks = untrained(*plan[:3], [args.seed + s for s in part], plan[3])
+    networks = make(processes.share(range(n_networks), GROUP_SIZE))
     if args.rates and (networks.model.kind != "srn" or len(networks.language.multiples) != 2):
         raise BadInput("--rates are those of an SRN on a language of two letters, such as anbn")
     networks.model.to(device)
@@ -161,27 +130,46 @@ def main(argv=None):
         if not processes.first:
             return processes.leave(folder)
         if len(parts) > 1:
-            whole = {name: merged([part[name] for part in parts]) for name in checkpoints}
-            for name, content in whole.items():
-                folder.save_model(content, name)
-            networks = unpack(content)
+            for name in checkpoints:
+                whole = merged([part[name] for part in parts])
+                folder.save_model(whole, name)
+            networks = unpack(whole)
     seconds = time.perf_counter() - start
     with torch.no_grad():
-        generator = held_out(args.seed)
-        evaluation = evaluate(networks.model, networks.language, generator, n_most=args.n_most)
-        networks.best = evaluation.best
-        content = results.summary(networks, evaluation, seconds) | {"code": code}
-        lines = results.result_lines(content)
-        if args.rates:
-            content["rates"] = rates_by_success(networks, evaluation)
-            lines += rates_lines(content["rates"], networks.language.multiples[1])
-        strings = networks.language.fresh(N_TRACED, held_out(args.seed, 1))
-        traced = trace(networks.model, evaluation.best, networks.language, strings)
-        save_results(networks, evaluation, content, traced, folder)
-    if not args.quiet:
-        lines[:0] = [*traced.lines(0), ""]
+        evaluation, lines = evaluate_and_save(networks, seconds, code, folder, args)
     print("\n".join([*lines, f"Computed with {code}", f"Run folder: {folder}"]))
     return 0 if evaluation.solved.any() else 1
+
+
+def evaluate_and_save(networks, seconds, code, folder, args):
+    """Evaluate all networks, trace the best one, write files; (Evaluation, lines of text)."""
+    from anbn.analysis.rates import rates_by_success, rates_lines
+    from anbn.evaluate import evaluate
+    from anbn.networks import pack
+    from anbn.plots import traces, training
+    from anbn.results import result_lines, summary
+    from anbn.trace import rows, trace
+
+    language, held = networks.language, held_out(args.seed)
+    evaluation = evaluate(networks.model, language, held, n_most=args.n_most)
+    networks.best = evaluation.best
+    content = summary(networks, evaluation, seconds) | {"code": code}
+    lines = result_lines(content)
+    if args.rates:
+        content["rates"] = rates_by_success(networks, evaluation)
+        lines += rates_lines(content["rates"], language.multiples[1])
+    strings = language.fresh(N_TRACED, held_out(args.seed, 1))
+    traced = trace(networks.model, evaluation.best, language, strings)
+    folder.save_model(pack(networks))
+    folder.save_json("summary.json", content)
+    folder.save_csv("metrics.csv", networks.metrics())
+    folder.save_csv("trace.csv", rows(traced))
+    best = networks.select(slice(evaluation.best, evaluation.best + 1))
+    figures = traces.figures(traced, best.title, best.model)
+    figures |= training.figures(networks, evaluation, content["true_distribution_loss"])
+    for name, figure in figures.items():
+        folder.save_figure(figure, name)
+    return evaluation, lines if args.quiet else [*traced.lines(0), "", *lines]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import time
 import bench
 import pytest
 
-from benchmarks import anbn, commands, growth, kuzu, timing, xor
+from benchmarks import anbn, commands, coursework, growth, kuzu, timing, xor
 
 
 def test_a_ratio_is_that_of_the_work():
@@ -34,6 +34,24 @@ def test_every_part_measures_something(monkeypatch):
     rows = list(growth.rows(1))
     assert [row["value"] for row in rows] == [1, 2, 2] * 2
     assert all(row["seconds"] > 0 for row in rows)
+
+
+def test_trials_of_the_coursework_recipe(monkeypatch):
+    """On few networks and steps, in this process."""
+    small = {"N_PERCEPTRONS": 20, "N_EPOCHS": 3000, "N_NETWORKS": 2, "N_STREAMS": 200}
+    for name, value in small.items():
+        monkeypatch.setattr(coursework, name, value)
+    row = coursework.check(6)
+    assert row["networks"] == 20 and 0 < row["solved"] <= 20
+    first, median, last = row["epochs"]
+    assert 0 < first <= median <= last <= 3000 and bench.line(row)
+    row = coursework.recurrent(("anbn", 1, "lstm", 3, 0.05))
+    assert row["solved"] == 2 and "LSTM-3, n up to 1, lr 0.05" in bench.line(row)
+    row = coursework.recurrent(("anbn", 8, "srn", 2, 0.001))
+    low, high = row["solved_95"]
+    assert row["solved"] == 0 == low < high < 1
+    recipe = coursework.ConstantRate(100, learning_rate=0.1)
+    assert recipe.rate(0) == recipe.rate(99) == 0.1
 
 
 def test_the_plain_loop_is_the_same_training_as_ours():

@@ -1,12 +1,10 @@
 """Training sequences of recurrent networks against a plain loop: one network, one sequence per
-update, a step per symbol, autograd and torch.optim.Adam; then the compiled code against the plain
-one. On one thread, as in seq_train.py.
-
-The plain loop trains our own SRN and LSTM (anbn/models.py), a model of one network: as they are
-without scan.c they are the textbook's.
+update, a step per symbol (our own models, which without scan.c are the textbook's), autograd and
+torch.optim.Adam; then the compiled code against the plain one. On one thread, as in seq_train.py.
 """
 
 from dataclasses import replace
+from unittest import mock
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -27,8 +25,6 @@ OUR_UPDATES = 32  # per measurement, all networks
 
 def rows(rounds):
     """A row for each network and number of networks, and for the compiled code."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     for name, kind, n_hidden in MEASURED:
         which = CountingLanguage.named(name), kind, n_hidden
         title = f"{name} {kind.upper()}-{n_hidden}"
@@ -38,7 +34,6 @@ def rows(rounds):
         if compiled.load() is not None:
             loops = without_compiler(our_loop(*which, MANY)), our_loop(*which, MANY)
             yield compare(f"{title}, scan.c against torch", *loops, "sequences", rounds)
-    torch.set_num_threads(threads)
 
 
 def plain_loop(language, kind, n_hidden):
@@ -64,25 +59,16 @@ def our_loop(language, kind, n_hidden, n_networks):
     and returns the number of sequences, summed over the networks. They are not evaluated."""
     recipe = replace(default_recipe(language, kind, n_hidden), n_sequences=10**8)  # never ends
     model = build(language, kind, n_hidden, range(n_networks), recipe)
-    report_every = OUR_UPDATES * recipe.batch_size
-    options = {"report_every": report_every, "evaluate": False}
-    records = train(model, language, recipe, range(n_networks), **options)
+    seeds, each = range(n_networks), OUR_UPDATES * recipe.batch_size
+    records = train(model, language, recipe, seeds, report_every=each, evaluate=False)
 
     def work():
         next(records)
-        return n_networks * report_every
+        return n_networks * each
 
     return work
 
 
 def without_compiler(work):
     """`work` as it is where there is no compiler."""
-
-    def plain():
-        load, compiled.load = compiled.load, lambda: None
-        try:
-            return work()
-        finally:
-            compiled.load = load
-
-    return plain
+    return mock.patch.object(compiled, "load", lambda: None)(work)

@@ -47,8 +47,8 @@ def against(other, rounds):
             pairs.append((theirs, _timed(ROOT, line, one_core)[2]))
         theirs, ours = (median(column) for column in zip(*pairs[1:], strict=True))
         ratio = median(a / b for a, b in pairs[1:])
-        seconds = {"baseline_s": theirs, "ours_s": ours}
-        yield {"name": line, "ratio": ratio, **seconds, "rounds": rounds}
+        row = {"name": line, "ratio": ratio, "baseline_s": theirs, "ours_s": ours}
+        yield row | {"rounds": rounds}
 
 
 def _timed(root, line, one_core=False):

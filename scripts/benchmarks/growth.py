@@ -8,7 +8,6 @@ import io
 import time
 from statistics import median
 
-import torch
 from matplotlib.figure import Figure
 
 from anbn.counting import CountingLanguage
@@ -27,25 +26,19 @@ UPDATES = 32  # of a measurement: as many as are drawn together
 
 def rows(rounds):
     """A row for each network and size: what grows, its value, the seconds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     for kind in ("srn", "lstm"):
         for what, values in SWEEPS.items():
             for value in values:
                 size = {"networks": NETWORKS, "longest n": LENGTH, "hidden units": HIDDEN}
-                size[what] = value
-                seconds = measure(kind, *size.values(), rounds)
-                name = f"{kind.upper()}, {what} {value:,}"
-                row = {"name": name, "network": kind, "grows": what, "value": value}
-                yield row | {"seconds": seconds}
-    torch.set_num_threads(threads)
+                seconds = measure(kind, *(size | {what: value}).values(), rounds)
+                row = {"name": f"{kind.upper()}, {what} {value:,}", "network": kind}
+                yield row | {"grows": what, "value": value, "seconds": seconds}
 
 
 def measure(kind, networks, length, hidden, rounds):
     """Median seconds for 1,000 sequences per network."""
-    language = CountingLanguage.named("anbn", length)
+    language, seeds = CountingLanguage.named("anbn", length), range(networks)
     recipe = default_recipe(language, kind, hidden)
-    seeds = range(networks)
 
     def seconds(n_updates):
         short = with_options(recipe, n_sequences=n_updates * BATCH, batch_size=BATCH)
@@ -68,7 +61,7 @@ def draw(rows, hardware):
             x, y = [row["value"] for row in chosen], [row["seconds"] for row in chosen]
             panel.loglog(x, y, marker=marker, label=kind.upper())
         panel.set_xlabel(what)
-        panel.set_xticks(SWEEPS[what], [f"{value:,}" for value in SWEEPS[what]], minor=False)
+        panel.set_xticks(SWEEPS[what], [f"{value:,}" for value in SWEEPS[what]])
         panel.minorticks_off()
         panel.tick_params(axis="x", labelrotation=45)
         panel.grid(alpha=0.3)

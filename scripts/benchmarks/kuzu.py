@@ -1,9 +1,11 @@
-"""An epoch of the classifiers against a plain loop: a DataLoader with PIL and ToTensor for every
+"""An epoch of the classifiers against a plain loop: a DataLoader with PIL and to_tensor for every
 image, nn.Sequential and torch.optim.SGD. On the CPU, evaluation left out."""
 
 import torch
+from PIL.Image import fromarray
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms.functional import to_tensor
 
 from benchmarks.timing import compare, peak
 from kuzu.data import load_kana
@@ -46,35 +48,28 @@ def rows(rounds):
         name = f"Net{net.capitalize()}, an epoch against a DataLoader's"
         row = compare(name, baseline, ours, "images", rounds)
         yield row | {"share": row["ours_per_s"] * OPERATIONS[net] / peak()}
-    torch.set_num_threads(threads)
 
 
 class Pictures(Dataset):
     """The training images as torchvision's examples read them, one by one."""
 
     def __init__(self, data):
-        from PIL.Image import fromarray
-        from torchvision.transforms import ToTensor  # which imports much that nothing else needs
-
-        self.data, self.picture, self.to_tensor = data, fromarray, ToTensor()
+        self.images, self.labels = data.train_images, data.train_labels
 
     def __len__(self):
-        return len(self.data.train_labels)
+        return len(self.labels)
 
     def __getitem__(self, index):
-        picture = self.picture(self.data.train_images[index].numpy())
-        return self.to_tensor(picture), int(self.data.train_labels[index])
+        return to_tensor(fromarray(self.images[index].numpy())), int(self.labels[index])
 
 
 def plain_network(net):
     """The three networks as a textbook writes them."""
     layers = {
-        "lin": lambda: [nn.Flatten(), nn.Linear(784, 10)],
-        "full": lambda: [nn.Flatten(), nn.Linear(784, 100), nn.Tanh(), nn.Linear(100, 10)],
-        "conv": lambda: [
-            *(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Linear(1024, 50), nn.ReLU(), nn.Linear(50, 10)),
-        ],
+        "lin": [nn.Flatten(), nn.Linear(784, 10)],
+        "full": [nn.Flatten(), nn.Linear(784, 100), nn.Tanh(), nn.Linear(100, 10)],
+        "conv": [nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2)]
+        + [nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2)]
+        + [nn.Flatten(), nn.Linear(1024, 50), nn.ReLU(), nn.Linear(50, 10)],
     }
-    return nn.Sequential(*layers[net](), nn.LogSoftmax(1))
+    return nn.Sequential(*layers[net], nn.LogSoftmax(1))

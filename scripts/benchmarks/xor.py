@@ -15,8 +15,6 @@ N_NETWORKS, N_EPOCHS = 1000, 500
 def rows(rounds):
     """One row."""
     inputs, targets = grid(3)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     plain_net = nn.Sequential(nn.Linear(2, 4), nn.Sigmoid(), nn.Linear(4, 1), nn.Sigmoid())
     adam = torch.optim.Adam(plain_net.parameters(), lr=0.01)
 
@@ -35,4 +33,3 @@ def rows(rounds):
 
     name = f"check, {N_NETWORKS:,} networks side by side against one"
     yield compare(name, baseline, ours, "networks x epochs", rounds)
-    torch.set_num_threads(threads)

@@ -1,7 +1,6 @@
 """What the command-line scripts share: options, run folders, processes.
 
-Here is what has to be in place before anything else is imported: how a process ends when Ctrl-C or
-SIGTERM asks for it, and whether it is one of several.
+Imported before anything else, so that Ctrl-C and SIGTERM are handled from the start.
 """
 
 import os
@@ -28,8 +27,8 @@ def first_process():
 
 
 def _interrupted(number, frame):
-    """Ctrl-C or SIGTERM: KeyboardInterrupt, so that what has been trained is kept. While modules
-    are imported that could end in a traceback of theirs; nothing is trained then: end at once."""
+    """Raise KeyboardInterrupt, so that what has been trained is kept; but end at once while modules
+    are imported: nothing is trained then, and some of them would answer with a traceback."""
     if launched():
         signal.signal(number, signal.SIG_IGN)  # it comes twice, from the terminal and the launcher
     while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):
@@ -43,13 +42,11 @@ def _interrupted(number, frame):
 
 def say(text):
     """One line on stderr that begins with the script's name."""
-    program = sys.argv[0].replace("\\", "/").rsplit("/", 1)[-1]
-    print(f"{program}: {text}", file=sys.stderr, flush=True)
+    print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr, flush=True)
 
 
 def on_interrupt(handler):
-    """Call `handler` on Ctrl-C and SIGTERM, unless these were ignored when the script was started
-    (as by nohup)."""
+    """Call `handler` on Ctrl-C and SIGTERM, unless these are ignored, as under nohup."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)

@@ -20,24 +20,17 @@ HELD_OUT = 1_000_000  # added to --seed for the strings that networks are evalua
 def add_network_options(parser):
     """Add --lang, --embed, --length, --model and --hid; each is None where it is not given."""
     group = parser.add_argument_group("language and network")
-    group.add_argument(
-        "--lang",
-        help="anbn, anb2n, anbncn, anb2nc3n or any other spelled like these; reber (default: anbn)",
-    )
+    add = group.add_argument
+    help = "anbn, anb2n, anbncn, anb2nc3n or any other spelled like these; reber (default: anbn)"
+    add("--lang", help=help)
     add_flag(group, "--embed", "the embedded Reber grammar")
-    group.add_argument(
-        "--length",
-        type=number(int, 1),
-        help="largest n in training (default: 8, or 4 if a letter is repeated more than n times); "
-        "reber: the least number of symbols (default: 4)",
-    )
-    group.add_argument("--model", choices=("srn", "lstm"), help="the network (default: srn)")
-    group.add_argument(
-        "--hid",
-        type=number(int, 1),
-        help="hidden units (default: srn: one per symbol, 4 for anb2nc3n, 2 for reber; lstm: 3, "
-        "4 for embedded reber)",
-    )
+    help = "largest n in training (default: 8, or 4 if a letter is repeated more than n times); "
+    help += "reber: the least number of symbols (default: 4)"
+    add("--length", type=number(int, 1), help=help)
+    add("--model", choices=("srn", "lstm"), help="the network (default: srn)")
+    help = "hidden units (default: srn: one per symbol, 4 for anb2nc3n, 2 for reber; lstm: 3, 4 "
+    help += "for embedded reber)"
+    add("--hid", type=number(int, 1), help=help)
     parser.set_defaults(embed=None)
 
 
@@ -64,14 +57,13 @@ def given(args, names=NAMES):
 
 def refuse_unused(args):
     """Raise BadInput for an option that --set_weights or --resume would ignore."""
-    why, unused = "", ()
     if args.set_weights:
         why, unused = "hand-set weights are not trained", ("epoch", "resume")
     elif args.resume:
         why, unused = "a run that is resumed keeps its networks and recipe", NAMES
-    if why:
-        unused += ("recipe", "seeds", *SETTINGS)
-    for name in given(args, unused):
+    else:
+        return
+    for name in given(args, (*unused, "recipe", "seeds", *SETTINGS)):
         raise BadInput(f"{why}: --{name} cannot be given")
 
 
@@ -83,11 +75,22 @@ def held_out(seed, purpose=0):
 
 
 def planned(args):
-    """(language, kind, hidden units, Recipe) of the networks that the options ask for."""
+    """(number of networks, function of a part of their range that makes these Networks): new ones,
+    those set by hand to count exactly, or those of --resume."""
     from anbn.catalogue import named
+    from anbn.handset import handset
+    from anbn.networks import Networks, untrained
     from anbn.recipes import RECIPES, with_options
 
+    if args.resume:
+        networks = resumed(args)
+        return len(networks.seeds), lambda part: networks.select(slice(part.start, part.stop))
+    if args.set_weights and args.model == "srn":
+        raise BadInput("the hand-set weights are those of an LSTM; use --model lstm")
     language, kind = named(args.lang or "anbn", args.embed, args.length), args.model or "srn"
+    if args.set_weights:
+        model = handset(language, n_hidden=args.hid)
+        return 1, lambda part: Networks(model, language, seeds=[args.seed], hand_set=True)
     n_hidden = args.hid or language.default_hidden(kind)
     recipe = with_options(
         RECIPES[args.recipe or "usual"](language, kind, n_hidden),
@@ -95,20 +98,8 @@ def planned(args):
         **{setting: getattr(args, option) for option, setting in SETTINGS.items()},
     )
     require_memory(language, kind, n_hidden, args.seeds, recipe.batch_size)
-    return language, kind, n_hidden, recipe
-
-
-def hand_set(args):
-    """The network whose weights count exactly."""
-    from anbn.catalogue import named
-    from anbn.handset import handset
-    from anbn.networks import Networks
-
-    if args.model == "srn":
-        raise BadInput("the hand-set weights are those of an LSTM; use --model lstm")
-    language = named(args.lang or "anbn", args.embed, args.length)
-    model = handset(language, n_hidden=args.hid)
-    return Networks(model, language, seeds=[args.seed], hand_set=True)
+    which = language, kind, n_hidden
+    return args.seeds, lambda part: untrained(*which, [args.seed + s for s in part], recipe)
 
 
 def resumed(args):
@@ -140,12 +131,8 @@ def require_memory(language, kind, n_hidden, n_networks, batch_size):
     needed = 4 * (weights + streams * STRINGS_PER_STREAM * symbols * per_step)  # bytes
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > there:
-        usual = {
-            "hid": n_hidden / language.default_hidden(kind),
-            "length": language.length / 8,
-            "batch_size": batch_size / 16,
-            "seeds": n_networks / 8,
-        }
+        usual = {"hid": n_hidden / language.default_hidden(kind), "length": language.length / 8}
+        usual |= {"batch_size": batch_size / 16, "seeds": n_networks / 8}
         raise BadInput(
             f"this would need about {needed / 1e9:,.0f} GB of memory, and there are "
             f"{there / 1e9:,.0f}: lower --{max(usual, key=usual.get)}"

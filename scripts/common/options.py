@@ -33,21 +33,17 @@ class ProcessLost(Exception):
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that takes `--set_weights` and `--set-weights` alike, shows every default
-    that is not None, and answers a mistake with one line on stderr and exit status 2."""
+    that is not None, and raises BadInput, one line, for a mistake."""
 
     def __init__(self, **kwargs):
-        kwargs.setdefault("formatter_class", _Help)
-        super().__init__(allow_abbrev=False, **kwargs)
+        super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_args(self, args=None, namespace=None):
         args = [_underscored(word) for word in (sys.argv[1:] if args is None else args)]
         for before, word in zip(["", *args], args, strict=False):
             name, equals, value = word.partition("=")
             if not word or (word.startswith("--") and equals and not value):
                 self.error(f"{name or before or 'an argument'} is empty: give it a value")
-        return super().parse_known_args(args, namespace)
-
-    def parse_args(self, args=None, namespace=None):
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             name = unknown[0].split("=")[0]
@@ -76,10 +72,11 @@ def _underscored(argument):
     return "--" + name[2:].replace("-", "_") + equals + os.path.expanduser(value)
 
 
-def number(kind=float, least=None, above=None, most=None):
+def number(kind=float, least=-math.inf, above=-math.inf, most=None):
     """An argparse type: a finite `kind` (int or float) within the given bounds; an int is at most
     a thousand million unless `most` says otherwise."""
-    most = 10**9 if most is None and kind is int else most
+    if most is None:
+        most = 10**9 if kind is int else math.inf
 
     def parse(text):
         try:
@@ -89,11 +86,11 @@ def number(kind=float, least=None, above=None, most=None):
             raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
         if kind is float and not math.isfinite(value):
             raise argparse.ArgumentTypeError(f"{text} is not a finite number")
-        if least is not None and value < least:
+        if value < least:
             raise argparse.ArgumentTypeError(f"{text} is too small, it must be at least {least}")
-        if above is not None and value <= above:
+        if value <= above:
             raise argparse.ArgumentTypeError(f"{text} must be above {above}")
-        if most is not None and value > most:
+        if value > most:
             raise argparse.ArgumentTypeError(f"{text} is too large, it must be at most {most:,}")
         return value
 
@@ -109,43 +106,29 @@ def add_flag(group, name, help):
             return text.lower() in ("true", "1", "yes")
         raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
 
-    group.add_argument(
-        name, nargs="?", const=True, default=False, type=boolean, metavar="BOOL", help=help
-    )
+    options = {"nargs": "?", "const": True, "default": False, "type": boolean, "metavar": "BOOL"}
+    group.add_argument(name, help=help, **options)
+
+
+def _processes(text):
+    return text if text == "auto" else number(int, 1, most=4096)(text)
 
 
 def add_shared(parser, seeds=1, seeds_help="train this many networks with consecutive seeds"):
     """Add the options every training script takes."""
     group = parser.add_argument_group("run")
-    group.add_argument(
-        "--seed", type=number(int, 0, most=2**63 - 1), default=0, help="seed of all randomness"
-    )
-    group.add_argument("--seeds", type=number(int, 1), default=seeds, help=seeds_help)
-    group.add_argument(
-        "--device",
-        choices=("auto", "cpu", "cuda", "mps"),
-        default="auto",
-        help="auto: an accelerator where it is faster than the CPU",
-    )
-    group.add_argument(
-        "--processes",
-        type=lambda text: text if text == "auto" else number(int, 1, most=4096)(text),
-        default="auto",
-        metavar="N",
-        help="share the networks out over N processes; auto: as many as there are cores, where "
-        "there are networks enough",
-    )
+    add = group.add_argument
+    add("--seed", type=number(int, 0, most=2**63 - 1), default=0, help="seed of all randomness")
+    add("--seeds", type=number(int, 1), default=seeds, help=seeds_help)
+    help = "auto: an accelerator where it is faster than the CPU"
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help=help)
+    help = "share the networks out over N processes; auto: as many as there are cores, where there "
+    help += "are networks enough"
+    add("--processes", type=_processes, default="auto", metavar="N", help=help)
     add_flag(group, "--no_cuda", "stay on the CPU, the same as --device cpu")
-    group.add_argument(
-        "--out",
-        "--out_path",
-        dest="out",
-        metavar="DIR",
-        default="results",
-        help="the run's folder is made in here",
-    )
+    help = "the run's folder is made in here"
+    add("--out", "--out_path", dest="out", metavar="DIR", default="results", help=help)
     add_flag(group, "--quiet", "print the final results only")
-    return group
 
 
 def run(main):
@@ -155,7 +138,7 @@ def run(main):
     installed and the errors our own packages raise for users end in one line and status 2; anything
     else is a bug of ours and keeps its traceback.
     """
-    _settle()
+    _isolate()
     saved = False
     try:
         status = main() or 0
@@ -187,10 +170,10 @@ def run(main):
     sys.exit(status)
 
 
-def _settle():
+def _isolate():
     """Make the process independent of what it inherits: output of any encoding or none, figures
     with a backend of our own, and no more memory than is free, so that too large a run ends in a
-    MemoryError and not by the system's hand."""
+    MemoryError and is not killed by the system."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed, as by `>&-`
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))

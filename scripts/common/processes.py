@@ -3,9 +3,9 @@
     python scripts/seq_train.py --seeds 256                    # as many processes as cores
     torchrun --nproc-per-node 4 scripts/seq_train.py --seeds 256        # for several machines
 
-Networks do not depend on each other, so nothing is exchanged while they train: every process takes
-whole groups of the seeds, and rank 0 collects the networks at the end. A group has one fixed size
-and is trained on one thread, so its networks are the same in any number of processes, bit for bit.
+Nothing is exchanged while networks train: every process takes whole groups of the seeds, and rank 0
+collects the networks at the end. A group has one fixed size and is trained on one thread, so its
+networks are the same in any number of processes, bit for bit.
 """
 
 import contextlib
@@ -60,17 +60,9 @@ def _launch(count):
     logging.disable()  # what went wrong is said by the process where it did
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as logs:
-        config = LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
-            nproc_per_node=count,
-            logs_specs=DefaultLogsSpecs(log_dir=logs),
-            run_id=uuid.uuid4().hex,
-            rdzv_backend="c10d",
-            rdzv_endpoint="localhost:0",
-            local_addr="localhost",
-            max_restarts=0,
-        )
+        here = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "local_addr": "localhost"}
+        here |= {"run_id": uuid.uuid4().hex, "logs_specs": DefaultLogsSpecs(log_dir=logs)}
+        config = LaunchConfig(1, 1, count, max_restarts=0, **here)
         try:
             elastic_launch(config, sys.executable)(*sys.argv)
         except ChildFailedError as error:
@@ -91,12 +83,8 @@ class Processes:
     def __init__(self):
         self.rank = int(os.environ["RANK"]) if launched() else 0
         self.count = int(os.environ["WORLD_SIZE"]) if launched() else 1
-        self.lost = False
+        self.first, self.lost = first_process(), False
         self.others_wait = False  # for rank 0 to say whether it has saved what it gathered
-
-    @property
-    def first(self):
-        return first_process()
 
     def join(self, device):
         """Meet the other processes; the device of this one."""
@@ -132,16 +120,10 @@ class Processes:
         if self.count == 1:
             return work()
         first_here = os.environ["LOCAL_RANK"] == "0"
-        if not first_here:
-            self._meet()
-        result = work()
-        if first_here:
-            self._meet()
-        return result
-
-    def _meet(self):
+        result = work() if first_here else None
         with _peers():
             distributed.barrier()
+        return result if first_here else work()
 
     def gather(self, content):
         """A list of every process's content on rank 0, which now saves all of it; None on the
@@ -156,17 +138,15 @@ class Processes:
                     distributed.gather_object(content, everything)
         except (ProcessLost, KeyboardInterrupt):
             self.lost = True
-        if self.first and not self.lost:
-            self.others_wait = True
+        self.others_wait = self.first and not self.lost
         return None if self.lost else everything
 
     def broadcast(self, content):
         """Rank 0's content, everywhere."""
-        if self.count == 1:
-            return content
         box = [content]
-        with _peers():
-            distributed.broadcast_object_list(box)
+        if self.count > 1:
+            with _peers():
+                distributed.broadcast_object_list(box)
         return box[0]
 
     def leave(self, folder):

@@ -4,10 +4,10 @@ A run folder is `DIR/<kuzu|xor|seq>/<name>__s<seed>__<time>/` with config.json (
 versions, device, git commit, command line), metrics.csv, summary.json, model.pt and figures.
 """
 
+import contextlib
 import csv
 import io
 import json
-import math
 import os
 import platform
 import re
@@ -42,55 +42,52 @@ def choose_device(args, accelerate=False):
 def write_whole(path, data):
     """Write bytes, or text as UTF-8, so that a reader finds the old file or the new one, never a
     part. Raises BadInput naming the file if there is no room for it or no right to write it."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
+    with _beside(path) as part:
+        part.write_bytes(data.encode("utf-8", "replace") if isinstance(data, str) else data)
+        os.replace(part, path)
+
+
+def check_writable(path):
+    """To be called before long work whose result `write_whole` will put into `path`; makes its
+    folder. Raises BadInput if the file cannot be written there."""
+    with _beside(path) as part:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"")
+    if Path(path).is_dir():
+        raise BadInput(f"cannot write {path}: it is a folder")
+
+
+@contextlib.contextmanager
+def _beside(path):
+    """A name for what is to become `path`, removed at the end; an OSError becomes BadInput."""
+    part = Path(path).with_name(f".{Path(path).name}.part")
     try:
         try:
-            part.write_bytes(data.encode("utf-8", "replace") if isinstance(data, str) else data)
-            os.replace(part, path)
+            yield part
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise BadInput(f"cannot write {path}: {error.strerror}") from None
 
 
-def check_writable(path):
-    """To be called before long work whose result `write_whole` will put into `path`; makes its
-    folder. Raises BadInput if the file cannot be written there."""
-    path = Path(path)
-    probe = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise BadInput(f"cannot write {path}: {error.strerror}") from None
-    if path.is_dir():
-        raise BadInput(f"cannot write {path}: it is a folder")
-
-
 class RunFolder:
-    """The folder of one run. Made at once, so that a place that cannot be written to is found
-    before training and not after it.
+    """The folder of one run, made before training; raises BadInput if it cannot be.
 
-    args: the parsed options, stored as config.json. part: kuzu, xor or seq. name: says what was
-    trained, e.g. conv_classic. processes: the Processes that share the run; rank 0 makes the
-    folder, what the others write into it has their number in front. more_config: further entries
-    of config.json. Raises BadInput if the folder cannot be made.
+    args: the parsed options, stored in config.json with `more_config`. part: kuzu, xor or seq.
+    name: what is trained, e.g. conv_classic. processes: those that share the run; rank 0 makes the
+    folder, what the others write into it has their number in front.
     """
 
     def __init__(self, args, part, name, device, processes=None, **more_config):
         common.begun = True
         matplotlib.rcdefaults()  # figures in a style of our own, whatever a matplotlibrc says
-        self.rows, self.prefix = [], ""
-        self.n_processes = 1 if processes is None else processes.count
-        if processes is None or processes.first:
+        rank, self.n_processes = (processes.rank, processes.count) if processes else (0, 1)
+        self.rows, self.prefix = [], f"process{rank}_" if rank else ""
+        if rank == 0:
             self._make(args, part, name, device, more_config)
-        if processes is not None:
-            self.path = Path(processes.broadcast(str(self.path) if processes.first else None))
-            if not processes.first:
-                self.path.mkdir(parents=True, exist_ok=True)  # another machine may not see it
-                self.prefix = f"process{processes.rank}_"
+        if self.n_processes > 1:
+            self.path = Path(processes.broadcast(str(self.path) if rank == 0 else None))
+            self.path.mkdir(parents=True, exist_ok=True)  # another machine may not see it
 
     def _make(self, args, part, name, device, more_config):
         stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -115,12 +112,8 @@ class RunFolder:
         }
         self.save_json("config.json", content | more_config)
 
-    def log(self, **row):
-        """Append one row to metrics.csv. The rows reach the disk with flush() and save_*()."""
-        self.rows.append(row)
-
     def flush(self):
-        """Write the metrics logged so far, whole."""
+        """Write `rows`, the metrics so far, whole."""
         self.save_csv("metrics.csv", self.rows)
 
     def save_csv(self, name, rows):
@@ -133,8 +126,10 @@ class RunFolder:
         self.save_text(name, text.getvalue())
 
     def save_json(self, name, content):
-        """Write `content` as strict JSON; NaN and infinity become null, tensors become lists."""
-        self.save_text(name, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+        """Write `content` as strict JSON: NaN and infinity become null, tensors become lists."""
+        text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
+        content = json.loads(text, parse_constant=lambda constant: None)
+        self.save_text(name, json.dumps(content, indent=2) + "\n")
 
     def save_model(self, state, name="model.pt"):
         """Write a checkpoint that loads with torch.load(..., weights_only=True)."""
@@ -175,21 +170,6 @@ class RunFolder:
         return str(self.path)
 
 
-def plain(value):
-    """`value` as JSON can hold it: tensors and arrays as lists, paths as text, NaN as None."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)
-
-
 def describe(device):
     """A device in words, for files and reports: its kind, its name and how much of it is used."""
     if device.type == "cuda":
@@ -209,10 +189,9 @@ def git_commit():
     environment = {name: v for name, v in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words):
+        options = {"stderr": subprocess.DEVNULL, "timeout": 10, "encoding": "utf-8"}
         line = ["git", "-C", here, *words]
-        return subprocess.check_output(
-            line, env=environment, stderr=subprocess.DEVNULL, timeout=10, encoding="utf-8"
-        ).strip()
+        return subprocess.check_output(line, env=environment, **options).strip()
 
     try:
         top, commit = git("rev-parse", "--show-toplevel", "HEAD").splitlines()

@@ -1,6 +1,6 @@
 """Part 3 of the report: how many recurrent networks learn to count, and how they do it."""
 
-from reporting.measured import FIRST_SEED, table
+from reporting.measured import FIRST_SEED, interval, table
 
 NETWORKS = 100
 TASKS = {  # options, what is trained
@@ -13,7 +13,7 @@ TASKS = {  # options, what is trained
     "reber_srn2": ("--lang reber", "Reber grammar, SRN-2"),
     "ereber_lstm4": ("--lang reber --embed --model lstm", "embedded Reber, LSTM-4"),
 }
-IN_QUICK = ("anbn_srn2", "anbncn_srn3", "anb2nc3n_lstm3", "reber_srn2")
+SHOWN = {"srn": "anbn_srn2", "srn3": "anbncn_srn3", "lstm": "anb2nc3n_lstm3", "reber": "reber_srn2"}
 EXACT = ("anbn", "anb2n", "anbncn", "anb2nc3n", "anb3n", "anbncndn")
 PICTURES = [
     f"{name}.png"
@@ -24,7 +24,7 @@ PICTURES = [
 
 def measure(measured, data_dir):
     experiments, seeds = [], 8 if measured.quick else NETWORKS
-    for name in IN_QUICK if measured.quick else TASKS:
+    for name in SHOWN.values() if measured.quick else TASKS:
         command = f"seq_train.py {TASKS[name][0]} --seed {FIRST_SEED} --seeds {seeds}"
         experiments.append((name, command, PICTURES, ["seq_plot.py --quiet"]))
     for language in EXACT[:1] if measured.quick else EXACT:
@@ -34,26 +34,21 @@ def measure(measured, data_dir):
 
 
 def text(measured):
-    found = {name: measured[name] for name in TASKS if measured.has(name)}
-    names = {"srn": "anbn_srn2", "srn3": "anbncn_srn3", "lstm": "anb2nc3n_lstm3"}
-    names |= {"reber": "reber_srn2"}
-    shown = {key: measured[name]["seq_plot"] for key, name in names.items()}
-    srn, srn3, lstm = (shown[k] for k in ("srn", "srn3", "lstm"))
+    found = measured.those_of(TASKS)
+    plots = {key: found[name]["seq_plot"] for key, name in SHOWN.items()}
+    srn, lstm = plots["srn"], plots["lstm"]
     return measured.write(
-        **shown,
-        **{f"{k}_explanation": quoted(plot["explanation"]) for k, plot in shown.items()},
+        **plots,
+        **{f"{key}_networks": found[name]["networks"] for key, name in SHOWN.items()},
+        **{f"{key}_explanation": quoted(plot["explanation"]) for key, plot in plots.items()},
         where=measured.where("anbn_srn2"),
-        networks=found["anbn_srn2"]["networks"],
-        networks3=found["anbncn_srn3"]["networks"],
-        lstm_networks=found["anb2nc3n_lstm3"]["networks"],
-        reber_networks=found["reber_srn2"]["networks"],
-        rates=rates(measured),
+        rates=rates(found),
         commands=measured.commands(TASKS),
         reach=reach(found),
-        counts=counts({what: found[name] for name, (_, what) in TASKS.items() if name in found}),
+        counts=counts({TASKS[name][1]: summary for name, summary in found.items()}),
         criterion=criterion(found),
         srn_machines=machines(srn),
-        srn3_machines=machines(srn3),
+        srn3_machines=machines(plots["srn3"]),
         rate={key: "-" if v is None else f"{v:.3f}" for key, v in srn["rates"].items()},
         srn_fixed_points=fixed_points(srn),
         lstm_trace="\n".join(lstm["trace"]),
@@ -65,25 +60,16 @@ def text(measured):
 
 def readme(measured):
     picture = "results/reference/anbn/anbn_srn2/machine_hidden.png"
-    return f"{rates(measured)}\n![The states of an SRN that counts]({picture})\n"
+    return f"{rates(measured.those_of(TASKS))}\n![The states of an SRN that counts]({picture})\n"
 
 
-def rates(measured):
+def rates(found):
     rows = []
-    for name, (_, what) in TASKS.items():
-        if measured.has(name):
-            found = measured[name]
-            low, high = found["success_rate_95"]
-            rows.append(
-                [
-                    what,
-                    f"{found['solved']} of {found['networks']}",
-                    f"{100 * low:.1f} to {100 * high:.1f} %",
-                    f"{found['sequences'] / 1000:g}k",
-                    f"{found['excess_cross_entropy']['50%']:.4f}",
-                    f"{found['training_seconds']:.0f} s",
-                ]
-            )
+    for name, summary in found.items():
+        row = [TASKS[name][1], f"{summary['solved']} of {summary['networks']}"]
+        row += [interval(summary["success_rate_95"]), f"{summary['sequences'] / 1000:g}k"]
+        excess, seconds = summary["excess_cross_entropy"]["50%"], summary["training_seconds"]
+        rows.append([*row, f"{excess:.4f}", f"{seconds:.0f} s"])
     return table(
         "network | solved | 95 % interval | sequences | excess, nats (median) | training, all", rows
     )
@@ -105,11 +91,9 @@ def counts(found):
     for what, summary in found.items():
         learned = summary.get("learned_counts")
         for letter, line in learned["letters"].items() if learned else ():
+            row = [what, f"{letter}: {line['per_n']}", f"{line['turns']} of {summary['networks']}"]
             numbers = (f"{line[key]['50%']:.2f}" for key in ("slope", "offset", "deviation"))
-            cells = numbers if line["turns"] else "---"
-            turns = f"{line['turns']} of {summary['networks']}"
-            rows.append([what, f"{letter}: {line['per_n']}", turns, *cells])
-            rows[-1].append(learned["constant_error"])
+            rows.append([*row, *(numbers if line["turns"] else "---"), learned["constant_error"]])
     return table(
         "network | letter: right slope | turns in | slope | offset | deviation | constant error",
         rows,
@@ -128,10 +112,8 @@ def criterion(found):
 
 
 def machines(plot):
-    rows = []
-    for m in plot["machine"]:
-        shares = (f"{m[f'agrees_with_{what}']:.1%}" for what in ("network", "language"))
-        rows.append([m["longest"], m["states"], *shares])
+    cell = "{longest} | {states} | {agrees_with_network:.1%} | {agrees_with_language:.1%}"
+    rows = [[cell.format(**machine)] for machine in plot["machine"]]
     return table("n up to | states | agrees with the network | with the language", rows)
 
 
@@ -152,10 +134,8 @@ def shortened(eigenvalue):
 
 
 def cell_changes(plot):
-    rows = [
-        [c["stage"], c["unit"], f"{c['mean']:+.3f}", f"{c['spread']:.3f}"]
-        for c in plot["cell_changes"]
-    ]
+    cell = "{stage} | {unit} | {mean:+.3f} | {spread:.3f}"
+    rows = [[cell.format(**change)] for change in plot["cell_changes"]]
     return table("stage | cell | change per step | spread", rows)
 
 
@@ -163,21 +143,19 @@ def gates(plot):
     """One row per stage and gate, one column per unit."""
     rows = {}
     for gate in plot["gates"]:
-        text = f"{gate['mean']:.2f} ({gate['spread']:.2f}) {gate['state']}"
-        rows.setdefault((gate["stage"], gate["gate"].replace("_gate", "")), []).append(text)
+        key = gate["stage"], gate["gate"].replace("_gate", "")
+        rows.setdefault(key, []).append("{mean:.2f} ({spread:.2f}) {state}".format(**gate))
     units = " | ".join(f"unit {k + 1}" for k in range(max(map(len, rows.values()))))
     return table(f"stage | gate | {units}", [[*key, *row] for key, row in rows.items()])
 
 
 def exact(measured):
     rows = []
-    for language in EXACT:
-        if measured.has(f"exact_{language}"):
-            found = measured[f"exact_{language}"]
-            n = found["first_failing_n"]
-            first = f"none up to {n['tried_up_to']:,}" if n["never_failed"] else n["largest"]
-            states = " / ".join(str(m["states"]) for m in found["seq_plot"]["machine"])
-            rows.append([language, found["hidden"], first, states])
+    for name, found in measured.those_of(f"exact_{language}" for language in EXACT).items():
+        n = found["first_failing_n"]
+        first = f"none up to {n['tried_up_to']:,}" if n["never_failed"] else n["largest"]
+        states = " / ".join(str(m["states"]) for m in found["seq_plot"]["machine"])
+        rows.append([name.removeprefix("exact_"), found["hidden"], first, states])
     return table(
         "language | hidden units | first failing n | states, training length / twice that", rows
     )

@@ -3,10 +3,9 @@
 Not part of the whole report's half hour: python scripts/report.py --only beyond
 """
 
-from reporting.anbn import counts
+from reporting.anbn import NETWORKS, counts
 from reporting.measured import FIRST_SEED, table
 
-NETWORKS = 100
 TASKS = {  # options, what is trained, n tried up to by the far recipe
     "anbn": ("--lang anbn --length 10", "a^n b^n, n up to 10", 10_000),
     "anbncn": ("--lang anbncn --length 10", "a^n b^n c^n, n up to 10", 3_000),
@@ -33,12 +32,11 @@ def measure(measured, data_dir):
 
 
 def text(measured):
-    far = {TASKS[name][1]: measured[f"{name}_far"] for name in TASKS}
     return measured.write(
         where=measured.where("anbn_far"),
         results=results(measured),
         commands=measured.commands(RUNS),
-        counts=counts(far),
+        counts=counts({TASKS[name][1]: measured[f"{name}_far"] for name in TASKS}),
         srns=srns(measured),
     )
 
@@ -47,20 +45,14 @@ def results(measured):
     rows = []
     for run, (name, recipe) in RUNS.items():
         found = measured[run]
-        tried = found["first_failing_n"]["tried_up_to"]
         low, high = found["success_rate_95"]
+        solved = f"{found['solved']} of {found['networks']} ({low:.0%} to {high:.0%})"
+        tried = found["first_failing_n"]["tried_up_to"]
         n = found["first_failing_n"]["quantiles"].values()
-        rows.append(
-            [
-                TASKS[name][1],
-                recipe,
-                f"{found['solved']} of {found['networks']} ({low:.0%} to {high:.0%})",
-                *(f"> {tried:,}" if k > tried else f"{k:,}" for k in n),
-                f"{found['excess_cross_entropy']['50%']:.4f}",
-                f"{found['memoryless_excess']:.4f}",
-                f"{found['training_seconds']:.0f} s",
-            ]
-        )
+        reach = [f"> {tried:,}" if k > tried else f"{k:,}" for k in n]
+        excess = found["excess_cross_entropy"]["50%"], found["memoryless_excess"]
+        rows.append([TASKS[name][1], recipe, solved, *reach, *(f"{nats:.4f}" for nats in excess)])
+        rows[-1].append(f"{found['training_seconds']:.0f} s")
     return table(
         "trained on | recipe | solved | 10 % | 25 % | 50 % | 75 % | 90 % | "
         "excess, nats/symbol (median) | least without counting A | training",

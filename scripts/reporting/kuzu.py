@@ -2,9 +2,9 @@
 
 import shlex
 
-from reporting.measured import FIRST_SEED, spread, table
+from reporting.measured import FIRST_SEED, table
 
-NETS = ("lin", "full", "conv")
+NETS = {"lin": "NetLin", "full": "NetFull", "conv": "NetConv"}
 SEEDS = 3
 # The source's figures: loss, correct of 10,000, largest confusions, right of 1,000 per character.
 SOURCE = {"lin": (1.0097, 6975), "full": (0.5233, 8394), "conv": (0.2508, 9343)}
@@ -36,14 +36,14 @@ def measure(measured, data_dir):
 
 def text(measured):
     found = {net: measured[net] for net in NETS}
-    errors = {net: 1 - summary["mean_accuracy"] for net, summary in found.items()}
+    lin, full, conv = (1 - summary["mean_accuracy"] for summary in found.values())  # errors
     return measured.write(
         **found,
         n=len(found["lin"]["networks"]),
         where=measured.where("conv"),
         commands=measured.commands(NETS),
-        full_errors=errors["full"] / errors["lin"],
-        conv_errors=errors["conv"] / errors["lin"],
+        full_errors=full / lin,
+        conv_errors=conv / lin,
         accuracies=accuracies(found),
         parameters=parameters(found),
         per_class=per_class(found),
@@ -62,22 +62,26 @@ def readme(measured):
 
 def accuracies(found):
     rows = []
-    for net, (loss, correct) in SOURCE.items():
-        networks = found[net]["networks"]
-        seconds = sum(network["training_seconds"] for network in networks) / len(networks)
-        rows.append(
-            [
-                f"Net{net.capitalize()}",
-                f"{found[net]['parameters']:,}",
-                spread(found[net]),
-                f"{found[net]['mean_loss']:.4f}",
-                f"{seconds:.0f} s",
-                f"{correct / 100:.2f} %, {loss:.4f}",
-            ]
-        )
+    for net, summary in found.items():
+        loss, correct = SOURCE[net]
+        row = [NETS[net], f"{summary['parameters']:,}", accuracy(summary)]
+        row += [f"{summary['mean_loss']:.4f}", training_time(summary)]
+        rows.append([*row, f"{correct / 100:.2f} %, {loss:.4f}"])
     return table(
         "network | parameters | test accuracy | test loss | training, each | source: KMNIST", rows
     )
+
+
+def accuracy(summary):
+    """The mean test accuracy and its standard deviation over networks, in percent."""
+    mean, deviation = 100 * summary["mean_accuracy"], summary["std_accuracy"]
+    return f"{mean:.2f} %" if deviation is None else f"{mean:.2f} +- {100 * deviation:.2f} %"
+
+
+def training_time(summary):
+    """The mean over networks."""
+    seconds = [network["training_seconds"] for network in summary["networks"]]
+    return f"{sum(seconds) / len(seconds):.0f} s"
 
 
 def parameters(found):
@@ -85,14 +89,14 @@ def parameters(found):
     for net, summary in found.items():
         layers = summary["parameters_by_layer"].items()
         counts = " + ".join(f"{count:,} ({layer})" for layer, count in layers)
-        rows.append([f"Net{net.capitalize()}", counts, f"{summary['parameters']:,}"])
+        rows.append([NETS[net], counts, f"{summary['parameters']:,}"])
     return table("network | layers, weights and biases | total", rows)
 
 
 def per_class(found):
     rows = []
     for k, romaji in enumerate(found["lin"]["accuracy_by_class"]):
-        ours = [f"{found[net]['accuracy_by_class'][romaji]:.1%}" for net in NETS]
+        ours = [f"{summary['accuracy_by_class'][romaji]:.1%}" for summary in found.values()]
         rows.append([romaji, *ours, *(f"{SOURCE_DIAGONALS[net][k] / 1000:.1%}" for net in NETS)])
     return table(
         "character | NetLin | NetFull | NetConv | source: NetLin | NetFull | NetConv", rows
@@ -101,8 +105,8 @@ def per_class(found):
 
 def confusions(found):
     rows = []
-    for net in NETS:
-        pairs = found[net]["most_confused"][:5]
+    for net, summary in found.items():
+        pairs = summary["most_confused"][:5]
         ours = ", ".join(f"{p['target']} as {p['predicted']} {p['share']:.1%}" for p in pairs)
-        rows.append([f"Net{net.capitalize()}", ours, f"{SOURCE_CONFUSIONS[net]} of 1,000 each"])
+        rows.append([NETS[net], ours, f"{SOURCE_CONFUSIONS[net]} of 1,000 each"])
     return table("network | most often, share of the target's images | source", rows)

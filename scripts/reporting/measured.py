@@ -31,26 +31,28 @@ class Measured:
         command, where it ran and the seconds it took, and copy the named figures of its run folder.
         `then` are command lines run on that run folder, whose figures and summaries are kept as
         well; `unshown` are options that change nothing that is reported."""
-        shown = "python scripts/" + command
+        shown, target = "python scripts/" + command, self.folder / name
         print(f"{self.part}/{name}: {shown}", flush=True)
         with tempfile.TemporaryDirectory() as out:
             start = time.perf_counter()
             folder = call(f"{command} {unshown} --quiet --out {shlex.quote(out)}")
             seconds = time.perf_counter() - start
-            config, summary = (
-                json.loads((folder / file).read_text()) for file in ("config.json", "summary.json")
-            )
+            config, summary = (read_json(folder / f"{file}.json") for file in ("config", "summary"))
+            folders = [folder]
             for line in then:
                 more = call(f"{line} --run {shlex.quote(str(folder))} --out {shlex.quote(out)}")
-                found = json.loads((more / "summary.json").read_text())
+                found = read_json(more / "summary.json")
                 found.pop("plot_of", None)  # a temporary folder
                 summary[line.split(".")[0]] = found
-                self.keep(name, more, figures)
-            self.keep(name, folder, figures)
+                folders.insert(0, more)
+            target.mkdir(parents=True, exist_ok=True)
+            for path in (source / figure for source in folders for figure in figures):
+                if path.exists():
+                    shutil.copy(path, target)
         where = {key: config.get(key) for key in ("device", "versions", "git_commit", "started")}
         run = {"command": shown, "seconds": round(seconds, 1), **where}
         text = json.dumps({"run": run, **summary}, indent=1) + "\n"
-        write_whole(self.folder / name / "summary.json", text)
+        write_whole(target / "summary.json", text)
         print(f"    {self.part}/{name} took {seconds:.1f} s", flush=True)
 
     def run_all(self, experiments):
@@ -60,25 +62,21 @@ class Measured:
             for run in runs:
                 run.result()
 
-    def keep(self, name, folder, figures):
-        """Copy those of the named files that `folder` holds."""
-        target = self.folder / name
-        target.mkdir(parents=True, exist_ok=True)
-        for figure in figures:
-            if (folder / figure).exists():
-                shutil.copyfile(folder / figure, target / figure)
-
     def __getitem__(self, name):
         """The summary of an experiment. Raises BadInput if it was never run, or is broken."""
         path = self.folder / name / "summary.json"
         try:
-            return json.loads(path.read_text())
+            return read_json(path)
         except (OSError, ValueError) as error:
             what = "is missing" if isinstance(error, OSError) else f"is broken ({error})"
             raise BadInput(f"{path} {what}: measure it with --only {self.part}") from None
 
     def has(self, name):
         return (self.folder / name / "summary.json").exists()
+
+    def those_of(self, names):
+        """{name: summary} of those experiments that were run; a quick report runs fewer."""
+        return {name: self[name] for name in names if self.has(name)}
 
     def where(self, name):
         """The machine, date and version of an experiment, in words."""
@@ -90,18 +88,15 @@ class Measured:
 
     def commands(self, names):
         """The command lines of the named experiments, as Markdown."""
-        return "".join(f"    {self[name]['run']['command']}\n" for name in names if self.has(name))
+        return "".join(f"    {s['run']['command']}\n" for s in self.those_of(names).values())
 
     def write(self, **values):
         """The section as Markdown: its template, the file beside this one, filled in. Pictures that
         were not drawn are left out; each has its caption below as well."""
-        notes = self.folder / "notes.md"
-        values["notes"] = (
-            "*Notes, written by hand: no command of this report repeats them.*\n\n"
-            + notes.read_text(encoding="utf-8")
-            if notes.exists()
-            else ""
-        )
+        values["notes"], notes = "", self.folder / "notes.md"
+        if notes.exists():
+            values["notes"] = "*Notes, written by hand: no command of this report repeats them.*"
+            values["notes"] += "\n\n" + notes.read_text(encoding="utf-8")
         template = Path(__file__).with_name(f"{self.part}.md").read_text(encoding="utf-8")
 
         def picture(match):
@@ -111,8 +106,8 @@ class Measured:
         return re.sub(r"!\[(.*?)\]\((.*?)\)", picture, template.format(**values))
 
 
-def execute(command):
-    """Run one of our scripts in this Python; returns what it printed.
+def call(command):
+    """Run one of our scripts in this Python; returns its run folder, which its last line names.
 
     Exit status 1 (trained, nothing solved) is a result too; any other failure ends the report.
     """
@@ -121,12 +116,11 @@ def execute(command):
     done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
     if done.returncode not in (0, 1):
         raise BadInput(f"{command} ended with status {done.returncode}: {done.stderr.strip()}")
-    return done.stdout
+    return Path(done.stdout.strip().splitlines()[-1].split()[-1])
 
 
-def call(command):
-    """Run one of the training scripts; returns its run folder, which its last line names."""
-    return Path(execute(command).strip().splitlines()[-1].split()[-1])
+def read_json(path):
+    return json.loads(path.read_text())
 
 
 def table(header, rows):
@@ -136,10 +130,10 @@ def table(header, rows):
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
 
 
-def spread(found):
-    """The mean accuracy of a summary and its standard deviation over networks, in percent."""
-    mean, deviation = 100 * found["mean_accuracy"], found["std_accuracy"]
-    return f"{mean:.2f} %" if deviation is None else f"{mean:.2f} +- {100 * deviation:.2f} %"
+def interval(bounds):
+    """A 95 % interval of a rate, as a table shows it."""
+    low, high = bounds
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
 def replace_between_markers(text, name, content):

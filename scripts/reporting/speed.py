@@ -1,10 +1,9 @@
 """The report's last part: how fast, against plain loops, and how the cost grows."""
 
-import json
 import shlex
 
 from anbn.recipes import MAX_ROTATED
-from reporting.measured import execute, table
+from reporting.measured import call, read_json, table
 
 
 def measure(measured, data_dir):
@@ -12,13 +11,11 @@ def measure(measured, data_dir):
     figure = shlex.quote(str(measured.folder / "growth.png"))
     for name, command in (("bench", "bench.py"), ("growth", f"bench.py growth --figure {figure}")):
         file = shlex.quote(str(measured.folder / f"{name}.json"))
-        execute(f"{command} --rounds {1 if measured.quick else 3} --json {file}")
+        call(f"{command} --rounds {1 if measured.quick else 3} --json {file}")
 
 
 def text(measured):
-    bench, growing = (
-        json.loads((measured.folder / f"{name}.json").read_text()) for name in ("bench", "growth")
-    )
+    bench, growing = (read_json(measured.folder / f"{name}.json") for name in ("bench", "growth"))
     return measured.write(
         **{key: bench[key] for key in ("hardware", "date", "torch")},
         ratios=ratios(bench),
@@ -37,16 +34,13 @@ def ratios(found):
     return table("measured | faster by | ours | plain loop | of the peak", rows)
 
 
-def startup(found):
-    rows = []
-    for row in found["startup"]:
-        times = (f"{row[key]:.1f} s" for key in ("first_line_s", "last_line_s"))
-        rows.append([f"`{row['name']}`", *times])
-    return table("command | first line | end", rows)
-
-
 def rate(value):
     return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def startup(found):
+    cell = "`{name}` | {first_line_s:.1f} s | {last_line_s:.1f} s"
+    return table("command | first line | end", [[cell.format(**row)] for row in found["startup"]])
 
 
 def growth(found):

@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 
 from common.options import BadInput
-from reporting.measured import spread, table
+from reporting.kuzu import NETS, accuracy, training_time
+from reporting.measured import table
 
-NETS = ("lin", "full", "conv")
 ELSEWHERE = {  # on 60,000 training images: coursework, and the source report
     "lin": "69.6 to 70; source 69.75 %",
     "full": "83.6 to 85.1; source 83.94 %",
@@ -21,13 +21,12 @@ SEEDS = 5
 def measure(measured, data_dir):
     if not data_dir or not Path(data_dir).is_dir():
         raise BadInput(f"no folder {data_dir}: say with --data_dir where KMNIST's files lie")
-    for recipe in ("classic", "tuned"):
+    for recipe, prefix in (("classic", "classic_"), ("tuned", "")):
         for net in NETS:
             command = f"kuzu_main.py --net {net} --recipe {recipe}"
             command += " --epochs 2" if measured.quick else f" --seeds {SEEDS}"
             command += f" --data_dir {shlex.quote(str(data_dir))}"
-            name = net if recipe == "tuned" else f"classic_{net}"
-            measured.run(name, command, ("confusion.png", "learning_curves.png"))
+            measured.run(prefix + net, command, ("confusion.png", "learning_curves.png"))
 
 
 def text(measured):
@@ -42,11 +41,10 @@ def text(measured):
 
 def results(measured):
     rows = []
-    for net in NETS:
+    for net, name in NETS.items():
         networks = measured[net]["networks"]
-        seconds = sum(network["training_seconds"] for network in networks) / len(networks)
-        row = [f"Net{net.capitalize()}", len(networks), networks[0]["epochs"]]
-        rows.append([*row, spread(measured[net]), f"{seconds:.0f} s", ELSEWHERE[net]])
+        row = [name, len(networks), networks[0]["epochs"], accuracy(measured[net])]
+        rows.append([*row, training_time(measured[net]), ELSEWHERE[net]])
     return table(
         "network | trained | epochs | test accuracy | training, each | elsewhere, 60,000 images",
         rows,
@@ -56,7 +54,7 @@ def results(measured):
 def classic(measured):
     """The coursework's recipe on the same images."""
     found = {net: measured[f"classic_{net}"] for net in NETS if measured.has(f"classic_{net}")}
-    rows = [[f"Net{net.capitalize()}", len(f["networks"]), spread(f)] for net, f in found.items()]
+    rows = [[NETS[net], len(f["networks"]), accuracy(f)] for net, f in found.items()]
     text = "The classic recipe (10 epochs) on the same images:\n\n"
     return text + table("network | trained | test accuracy", rows) if rows else ""
 
@@ -64,13 +62,9 @@ def classic(measured):
 def equal_time(measured):
     """Both recipes from the first network's start, stopped by the clock."""
     rows = []
-    for net in NETS:
+    for net, name in NETS.items():
         if equal := measured[net].get("equal_time"):
-            cells = (
-                f"{equal[name]['accuracy']:.2%} ({equal[name]['seconds']:.1f} s, "
-                f"{equal[name]['epochs']} epochs)"
-                for name in ("classic", "tuned")
-            )
-            rows.append([f"Net{net.capitalize()}", *cells])
+            cell = "{accuracy:.2%} ({seconds:.1f} s, {epochs} epochs)"
+            rows.append([name, *(cell.format(**equal[recipe]) for recipe in ("classic", "tuned"))])
     text = "The first network of each, trained for the same time:\n\n"
     return text + table("network | classic | tuned, its whole cycle", rows) if rows else ""

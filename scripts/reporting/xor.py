@@ -1,6 +1,6 @@
 """Part 2 of the report: the perceptron, trained, set by hand, and counted over many starts."""
 
-from reporting.measured import FIRST_SEED, table
+from reporting.measured import FIRST_SEED, interval, table
 
 RATES = (("check", 4), ("check", 5), ("check", 6), ("xor", 2), ("xor", 3))  # task, hidden units
 RESTARTS = 5
@@ -61,13 +61,8 @@ def rates(measured, more=False):
     for task, hidden in RATES:
         if measured.has(f"{task}{hidden}"):  # not in a quick report
             once, again = (measured[f"{task}{hidden}{which}"] for which in ("", "_restarts"))
-            low, high = once["solved_interval_95"]
-            row = [
-                f"{task}, {hidden} sigmoid units",
-                f"{once['solved']} of {once['networks']}",
-                f"{100 * low:.1f} to {100 * high:.1f} %",
-                quantiles(once["epochs_first_right"]),
-            ]
+            row = [f"{task}, {hidden} sigmoid units", f"{once['solved']} of {once['networks']}"]
+            row += [interval(once["solved_interval_95"]), quantiles(once["epochs_first_right"])]
             if more:
                 row += [quantiles(once["epochs_stays_right"]), once["lost_in_between"]]
             rows.append([*row, f"{once['run']['seconds']:.0f} s", again["solved"]])

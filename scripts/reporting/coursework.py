@@ -1,0 +1,24 @@
+"""How often the coursework's own recipes succeed, measured by bench.py.
+
+Not part of the whole report's half hour: python scripts/report.py --only coursework
+"""
+
+import shlex
+
+from reporting.measured import call, interval, read_json, table
+
+
+def measure(measured, data_dir):
+    measured.folder.mkdir(parents=True, exist_ok=True)
+    call(f"bench.py coursework --json {shlex.quote(str(measured.folder / 'bench.json'))}")
+
+
+def text(measured):
+    found = read_json(measured.folder / "bench.json")
+    rows = []
+    for row in found["coursework"]:
+        epochs = " / ".join(f"{n:,}" for n in row.get("epochs") or ())
+        solved = f"{row['solved']} of {row['networks']}"
+        rows.append([row["name"], solved, interval(row["solved_95"]), epochs])
+    results = table("task | solved | 95 % interval | epochs to 100 %", rows)
+    return measured.write(results=results, **found)
