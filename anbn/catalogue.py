@@ -9,6 +9,11 @@ from anbn.own import read
 from anbn.reber import ReberLanguage
 
 
+def is_file(name):
+    """Whether a name is that of a file: it has a suffix or a folder in it."""
+    return Path(name).suffix != "" or Path(name).name != name
+
+
 def named(name, embed=False, length=None):
     """The Language called `name`: reber; dyck1, dyck2; anbn, anb2nc3n, anbmcmdn and others so
     spelled; or that of a file (a name with a dot or a folder in it).
@@ -23,6 +28,6 @@ def named(name, embed=False, length=None):
         raise LanguageError(f"only reber can be embedded, not {name}")
     if name in ("dyck1", "dyck2"):
         return DyckLanguage(int(name[-1]), length or 50)
-    if Path(name).suffix or Path(name).name != name:
+    if is_file(name):
         return read(name, length)
     return CountingLanguage.named(name, length)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from anbn.catalogue import named
+from anbn.catalogue import is_file, named
 from anbn.evaluate import likelier
 from anbn.languages import LanguageError
 from anbn.models import MODELS, ModelError
@@ -50,8 +50,10 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
     what the file does not, and choose among the files of a folder. Raises CheckpointError, which
     names the file, if it holds no networks, or none for this language.
     """
+    if isinstance(lang, str) and is_file(lang):
+        lang = named(lang, bool(embed), length)
     language = None if isinstance(lang, str) else lang
-    name = lang if language is None else language.name
+    name = lang if language is None else language.spelling
     path, asked, notes = Path(path), Hints(name, embed, length, model, hid), []
     if path.is_dir():
         path, notes = newest(path, epoch, asked)

@@ -101,7 +101,6 @@ class CountingLanguage(Language):
 
     @property
     def _symbols_per_count(self):
-        """Symbols of a string per mean count."""
         return sum(map(sum, self.blocks))
 
     @property
@@ -113,23 +112,18 @@ class CountingLanguage(Language):
 
     @property
     def stochastic_mean(self):
-        """(K,) the distribution of the next symbol over all steps that are not certain: one letter
-        in mean n is the last of its block."""
-        stop = 2 / (self.length + 1)
-        probability = torch.zeros(self.n_symbols + 1)
+        """(K, K) the mean distribution of the next symbol after each symbol whose count is not
+        known: one in mean n is the last of its block."""
+        stop, mean = 2 / (self.length + 1), torch.zeros(self.n_symbols, self.n_symbols)
         for k in self.open:
-            probability[k : k + 2] += torch.tensor([1 - stop, stop]) / self.n_counters
-        probability[0] += probability[-1]  # after the last letter A follows
-        return probability[:-1]
+            mean[k, k], mean[k, (k + 1) % self.n_symbols] = 1 - stop, stop
+        return mean
 
     @property
     def memoryless_excess(self):
-        """The excess cross-entropy, in nats per symbol, of a predictor that is right wherever the
-        next symbol is certain and predicts stochastic_mean where it is not: with one counter, the
-        least there is without counting the letters A."""
-        entropy = torch.special.entr(self.stochastic_mean.double()).sum().item()
-        # so many of the steps are not certain
-        share = self.n_counters / self._symbols_per_count
+        """As Language.memoryless_excess: the least without counting the letters A."""
+        entropy = torch.special.entr(self.stochastic_mean[0].double()).sum().item()
+        share = self.n_counters / self._symbols_per_count  # of the steps that are not certain
         return entropy * share - self.entropy_rate
 
     def draw(self, shape, generator, length=None):
@@ -220,6 +214,15 @@ class CountingLanguage(Language):
         return sorted(every, key=lambda counts: (max(counts), counts))
 
     @property
+    def max_symbols(self):
+        return self._symbols_per_count * self.length
+
+    def label(self, n):
+        counts = (n,) if self.numbered else n
+        pairs = zip(self.counters, counts, strict=True)
+        return ", ".join(f"{name} = {count}" for name, count in pairs)
+
+    @property
     def machine_length(self):
         most = super().machine_length
         return most if self.numbered else min(most, MAX_MACHINE_COUNT)
@@ -257,6 +260,10 @@ class CountingLanguage(Language):
     @property
     def axes(self):
         return () if self.numbered else ("n", "m")
+
+    @property
+    def n_most(self):
+        return super().n_most if self.numbered else 2 * self.length
 
     def grid(self, n_most):
         """The strings of all n and m up to n_most, the other counters 1: a Stream (n_most**2, T),

@@ -28,6 +28,7 @@ class DyckLanguage(WalkLanguage):
 
     state_meaning = "brackets open"
     axes = ("depth", "times")
+    n_most = 12
 
     def __init__(self, kinds=1, length=50):
         if kinds not in (1, 2):

@@ -26,10 +26,14 @@ class Evaluation:
 
     solved: torch.Tensor  # bool: at least 99 % of the streams right
     stream_accuracy: torch.Tensor  # streams with every step right
-    deterministic_accuracy: torch.Tensor  # deterministic steps that are right
     legal_accuracy: torch.Tensor  # steps whose most probable symbol is a legal one
     excess_cross_entropy: torch.Tensor  # nats per symbol, 0 is perfect
-    first_failing_n: torch.Tensor | None = None  # int64, n_most + 1: none up to n_most
+    first_failing_n: torch.Tensor | None = None  # int64, n_most + 1: none up to n_most; of pairs
+    # of numbers (language.axes) the least n such that a pair up to n fails
+    grid_right: torch.Tensor | None = (
+        None  # (S, n_most, n_most) bool: right on the string of a pair
+    )
+    deterministic_accuracy: torch.Tensor | None = None  # deterministic steps that are right
     recall_accuracy: torch.Tensor | None = None  # steps that must recall the outer T or P
     choice_accuracy: torch.Tensor | None = None  # choices that are right, where they are judged
     n_most: int | None = None
@@ -47,16 +51,34 @@ class Evaluation:
     best = property(lambda self: self.ranking[0])
 
 
-def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=1000):
+def evaluate(model, language, generator, n_streams=N_STREAMS, n_most=None):
     """The Evaluation of every network of `model`, on fresh streams. n_most: the largest n tried for
-    first_failing_n; 0 leaves it out."""
+    first_failing_n, by default language.n_most; 0 leaves it out."""
+    n_most = language.n_most if n_most is None else n_most
     stream = language.streams(language.draw((n_streams,), generator)).to(model.U.device)
     every = groups(model, stream.inputs.numel())
     parts = [_on_streams(model.select(group), stream, language) for group in every]
     figures = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    if language.numbered and n_most > 0:
+    if language.axes and n_most > 0:
+        right = right_on_grid(model, language, n_most)
+        n = torch.arange(1, n_most + 1)
+        larger = torch.maximum(n[:, None], n).where(~right, n_most + 1)
+        figures |= {"first_failing_n": larger.amin((1, 2)), "grid_right": right, "n_most": n_most}
+    elif language.numbered and n_most > 0:
         figures |= {"first_failing_n": first_failing_n(model, language, n_most), "n_most": n_most}
     return Evaluation(solved=figures["stream_accuracy"] >= SOLVED, **figures)
+
+
+@torch.no_grad()
+def right_on_grid(model, language, n_most):
+    """Whether each network is right at every step of the string of each pair of numbers up to
+    n_most: (S, n_most, n_most) bool on the CPU."""
+    stream = language.grid(n_most).to(model.U.device)
+    parts = []
+    for group in groups(model, stream.inputs.numel()):
+        right = right_steps(model.select(group)(stream.inputs).logits, stream, language)
+        parts.append((right | ~stream.valid).all(-1).cpu())
+    return torch.cat(parts).unflatten(1, (n_most, n_most))
 
 
 @torch.no_grad()
@@ -109,10 +131,11 @@ def _on_streams(model, stream, language):
     divergence = (torch.special.xlogy(p, p) - p * log_q).sum(-1)
     figures = {
         "stream_accuracy": _share_right(right, stream),
-        "deterministic_accuracy": _mean(right, certain),
         "legal_accuracy": _mean(legal, stream.valid),
         "excess_cross_entropy": _mean(divergence, stream.valid),
     }
+    if certain.any():
+        figures["deterministic_accuracy"] = _mean(right, certain)
     if stream.recall is not None:
         figures["recall_accuracy"] = _mean(right, stream.recall & stream.valid)
     if language.judges_choices:

@@ -92,6 +92,7 @@ class Language:
     state_names = ()  # of the values of Stream.state, where they are not numbers
     state_meaning = "symbols of the string read"  # what the numbers are, for a legend
     axes = ()  # names of the two numbers of the strings of `grid`, where there is no first n
+    n_most = 1000  # the largest n that is tried for the first that fails
 
     def __init__(self, length=8):
         """length: the largest n in training. Raises LanguageError if it is below 1."""
@@ -171,33 +172,38 @@ class Language:
     @functools.cached_property
     def entropy_rate(self):
         """Nats per predicted symbol: the mean surprise of a string over its mean length."""
-        probability = self._training_steps[0].double()
+        probability = self._training_steps[1].double()
         return float(torch.special.entr(probability).sum() / len(probability))
 
     @functools.cached_property
     def stochastic_mean(self):
-        """(K,) the distribution of the next symbol over all steps that are not certain; None where
-        there are none."""
-        probability, stochastic = self._training_steps
-        return probability[stochastic].mean(0) if stochastic.any() else None
+        """(K, K) the mean distribution of the next symbol after each symbol, over the steps that
+        are not certain, zero where there are none; None where there are none at all."""
+        read, probability, stochastic = self._training_steps
+        if not stochastic.any():
+            return None
+        sums = torch.zeros(self.n_symbols, self.n_symbols)
+        sums.index_add_(0, read[stochastic], probability[stochastic])
+        return sums / sums.sum(-1, keepdim=True).clamp(min=1e-30)
 
     @property
     def memoryless_excess(self):
         """The excess cross-entropy, in nats per symbol, of a predictor that is right wherever the
-        next symbol is certain and predicts stochastic_mean where it is not; None where there is
-        no such mean."""
+        next symbol is certain and predicts stochastic_mean where it is not: the least for one that
+        does not count what is not certain yet. None where there is no such mean."""
         if self.stochastic_mean is None:
             return None
-        share = float(self._training_steps[1].double().mean())
-        entropy = torch.special.entr(self.stochastic_mean.double()).sum().item()
-        return entropy * share - self.entropy_rate
+        read, _, stochastic = self._training_steps
+        entropy = torch.special.entr(self.stochastic_mean.double()).sum(-1)  # (K,)
+        return float(entropy[read[stochastic]].sum()) / len(read) - self.entropy_rate
 
     @functools.cached_property
     def _training_steps(self):
-        """probability (steps, K) and whether the next symbol is uncertain (steps,), at every step
-        of the strings in training."""
+        """The symbol read (steps,), the probability of the next one (steps, K) and whether it is
+        uncertain (steps,), at every step of the strings in training."""
         stream = self.strings(torch.arange(1, self.length + 1))
-        return stream.probability[stream.valid], ~stream.deterministic[stream.valid]
+        uncertain = ~stream.deterministic
+        return tuple(part[stream.valid] for part in (stream.inputs, stream.probability, uncertain))
 
     def coursework_target(self, stream):
         """The target the coursework's loss is measured against: (..., T, K)."""
@@ -244,6 +250,15 @@ class Language:
     def numbers_to(self, longest):
         """The numbers of the strings up to `longest`: n = 1, 2, ... A list."""
         return list(range(1, longest + 1))
+
+    @property
+    def max_symbols(self):
+        """Symbols of the longest string in training."""
+        return len(self.word(self.length))
+
+    def label(self, n):
+        """The string of n in words."""
+        return f"n = {n}"
 
     @property
     def machine_length(self):
@@ -311,6 +326,10 @@ class WalkLanguage(Language):
         draws, if not `longest`."""
         size = (*shape, self.longest if length is None else length + 1)
         return torch.rand(size, generator=generator, device=generator.device)
+
+    @property
+    def max_symbols(self):
+        return self.longest
 
     def fresh(self, n_strings, generator):
         """Strings to trace: a Stream (B, T), one string each."""

@@ -27,8 +27,8 @@ def loss_and_gradients(model, batch, stochastic_weight=1.0, mean=None, gain=None
     """The loss (S,), the plain cross-entropy (S,), both float64 and on every valid step, and the
     gradients of each network's loss (S, P), in the order of model.flat().
 
-    stochastic_weight: of steps that are not certain. mean (K,): the distribution that these learn;
-    None: the symbol that follows. gain: as in model.step.
+    stochastic_weight: of steps that are not certain. mean (K, K): the distribution that these learn
+    after each symbol; None: the symbol that follows. gain: as in model.step.
     """
     library = compiled.library_for(model)
     call = library.train if library else plain_loss_and_gradients
@@ -45,7 +45,7 @@ def plain_loss_and_gradients(model, batch, stochastic_weight, mean, gain):
     surprise = -log_q.gather(-1, symbols[..., 1:, None])[..., 0]  # (S, B, T)
     learned = surprise
     if mean is not None:
-        learned = torch.where(deterministic, surprise, -(log_q * mean).sum(-1))
+        learned = torch.where(deterministic, surprise, -(log_q * mean[symbols[..., :-1]]).sum(-1))
     weight = valid * torch.where(deterministic, 1.0, stochastic_weight).to(surprise)
     loss = (learned * weight).sum((1, 2)) / weight.sum((1, 2))
     cross_entropy = (surprise * valid).sum((1, 2)) / valid.sum((1, 2))

@@ -131,7 +131,7 @@ def pack(networks):
     state = networks.optimizer
     return {
         "kind": model.kind,
-        "language": {"name": language.name, "embed": language.embed, "length": language.length},
+        "language": {"name": language.spelling, "embed": language.embed, "length": language.length},
         "parameters": {name: value.cpu().clone() for name, value in model.state_dict().items()},
         "best": networks.best,
         "seeds": list(networks.seeds),
@@ -167,7 +167,10 @@ def unpack(content, language=None):
         raise CheckpointError(f"its best network is {best!r}, of {model.n_networks}")
     about = {name: content[name] for name in ("sequences", "hand_set")}
     about |= {"history": _history(content.get("history"), model.n_networks), "notes": notes}
-    language = named(**content["language"]) if language is None else language
+    if language is None:
+        if (name := content["language"]["name"]).endswith(".py"):
+            raise CheckpointError(f"its language is code, in {name}: run it by --lang {name}")
+        language = named(**content["language"])
     networks = Networks(model, language, best, seeds, **about)
     if content.get("recipe") is not None:
         _check(content, recipe=dict)

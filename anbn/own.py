@@ -66,7 +66,14 @@ class ListLanguage(Language):
         return self._tables_to(self.length)
 
     def numbers_to(self, longest):
-        return super().numbers_to(min(longest, self.length))
+        return super().numbers_to(min(longest, self.length, MAX_TEXTS))
+
+    @property
+    def max_symbols(self):
+        return 1 + max(map(len, self.lines))
+
+    def label(self, n):
+        return f"string {n}, {self.lines[n - 1]}"
 
     @property
     def machine_length(self):

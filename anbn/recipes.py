@@ -110,7 +110,7 @@ def default_recipe(language, kind, n_hidden):
     if kind == "lstm":
         length, weight = 24_000 if language.embed else 16_000, language.stochastic_weight
         return Recipe(length, stochastic_weight=weight, forget_bias=1.0, **optimizer)
-    if not language.numbered:
+    if language.judges_choices:
         steps = {"learning_rate": 0.08, "warm_up": 0.5, "init": 0.1, "max_weight": 2.5}
         return Recipe(64_000, batch_size=32, **steps, **optimizer)
     if n_hidden <= 2:
@@ -128,15 +128,15 @@ def far_recipe(language, kind, n_hidden):
     output gates grows until they switch, and, less, that of input gates and candidates (where a
     letter takes back half of what another adds, these must stay soft). That no n in training is
     larger than it is must not be learned: so steps that are not certain learn their mean
-    distribution, P(B) = 1 / mean n after any A; what that gives up is language.memoryless_excess.
-    With no weight at all these steps would give a network no reason to tell A from B. Plain Adam:
-    in the eigenbasis they count less far.
+    distribution after each symbol, P(B) = 1 / mean n after any A; what that gives up is
+    language.memoryless_excess. With no weight at all these steps would give a network no reason to
+    tell A from B. Plain Adam: in the eigenbasis they count less far.
 
-    Raises RecipeError for an SRN, whose units have no gates, and for Reber, which does not count.
+    Raises RecipeError for an SRN, whose units have no gates, and for random walks.
     """
-    if kind != "lstm" or not language.numbered:
+    if kind != "lstm" or language.judges_choices:
         raise RecipeError("only LSTMs that count have a recipe for counting far: use --model lstm")
-    alike = max(language.multiples, default=1) == 1
+    alike = max(map(max, language.blocks), default=1) == 1
     return Recipe(
         n_sequences=128_000,
         batch_size=16,

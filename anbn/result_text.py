@@ -46,12 +46,20 @@ def result_lines(content):
     lines += failure_lines(content["not_solved"]) + _criterion_lines(content)
     if reach := content.get("first_failing_n"):
         shown = ", ".join(f"{k} {_reach(n, content)}" for k, n in reach["quantiles"].items())
-        lines.append(f"First failing n over the networks, quantiles: {shown}")
+        which = "First failing n"
+        if "grid" in content:
+            which = "The larger of {} and {} of the first failing pair".format(
+                *content["grid"]["axes"]
+            )
+        lines.append(f"{which} over the networks, quantiles: {shown}")
         if "memoryless_excess" in content:
             shown = _shown(content["excess_cross_entropy"], ".4f")
+            least = "for a predictor that knows only the symbol read"
+            if "grid" not in content:
+                least = "the least there is without counting the letters A"
             lines.append(
-                f"Excess nats per symbol, quantiles: {shown}; the least there is without counting "
-                f"the letters A: {content['memoryless_excess']:.4f}"
+                f"Excess nats per symbol, quantiles: {shown}; {least}: "
+                f"{content['memoryless_excess']:.4f}"
             )
     lines += _count_lines(content)
     if "why" not in content:

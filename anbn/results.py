@@ -33,7 +33,7 @@ def summary(networks, evaluation, seconds):
     model, language = networks.model, networks.language
     n_solved, total = int(evaluation.solved.sum()), model.n_networks
     content = {
-        "language": language.name,
+        "language": language.spelling,
         "embedded": language.embed,
         "length": language.length,
         "model": model.kind,
@@ -69,8 +69,13 @@ def summary(networks, evaluation, seconds):
             "largest": int(first.max()),
             "never_failed": int((first > evaluation.n_most).sum()),
         }
-        content["float64"] = _float64(networks, evaluation)
+        if language.numbered:
+            content["float64"] = _float64(networks, evaluation)
         content["why"] = _why(networks, evaluation)
+    if (grid := evaluation.grid_right) is not None:
+        shares = grid.double().mean(0)
+        best = grid[evaluation.best].int()
+        content["grid"] = {"axes": language.axes, "right": shares.tolist(), "best": best.tolist()}
     if language.multiples:
         content["learned_counts"] = _learned_counts(model, language)
     content["not_solved"] = failures(networks, evaluation)
@@ -191,13 +196,22 @@ def _learned_counts(model, language):
 
 def _why(networks, evaluation):
     """What the best network does wrong first, in one sentence."""
-    n = int(evaluation.first_failing_n[evaluation.best])
+    language, n = networks.language, int(evaluation.first_failing_n[evaluation.best])
+    names = language.axes or ("n",)
     if n > evaluation.n_most:
-        tried = f"{evaluation.n_most:,}"
-        return f"it predicts every certain symbol right up to n = {tried}, all that was tried"
-    strings = networks.language.strings(torch.tensor([n]))
-    mistake = first_mistake(trace(networks.model, evaluation.best, networks.language, strings))
-    if mistake is None:  # right by a rounding error
-        return f"it first fails at n = {n}"
+        tried = f"{' = '.join(names)} = {evaluation.n_most:,}"
+        return f"it is right at every step that is judged up to {tried}, all that was tried"
+    numbers, b = (n,), 0
+    if language.axes:
+        failing = ~evaluation.grid_right[evaluation.best]
+        numbers = min((failing.nonzero() + 1).tolist(), key=lambda pair: (max(pair), pair))
+        strings = language.grid(n)
+        b = (numbers[0] - 1) * n + numbers[1] - 1
+    else:
+        strings = language.strings(torch.tensor([n]))
+    where = ", ".join(f"{name} = {k}" for name, k in zip(names, numbers, strict=True))
+    traced = trace(networks.model, evaluation.best, language, strings)
+    if (mistake := first_mistake(traced, b)) is None:  # a choice, or right by a rounding error
+        return f"it first fails at {where}"
     read, predicted, right = mistake
-    return f"it first fails at n = {n}: after {in_runs(read)} it predicts {predicted}, not {right}"
+    return f"it first fails at {where}: after {in_runs(read)} it predicts {predicted}, not {right}"

@@ -183,17 +183,23 @@ INLINE void read_some(int lstm, const float *weights, const float *V, const uint
 INLINE void loss_some(const uint8_t *symbols, const uint8_t *valid, const uint8_t *deterministic,
                       long apart, float stochastic_weight, const float *mean, steps m,
                       double *sums, int T, int K, int n) {
-    lanes on[K], e[K], totals[4] = {ZERO, ZERO, ZERO, ZERO};
+    lanes was[K], on[K], e[K], totals[4] = {ZERO, ZERO, ZERO, ZERO};
     for (int t = 0; t < T; t++) {
         lanes *logits = m.logits + t * (long)K;
         lanes most = logits[0], sum = ZERO, target = ZERO, learned = ZERO;
         lanes here = flags(valid + t, apart, n), certain = flags(deterministic + t, apart, n);
+        one_hot(was, symbols + t, apart + 1, K, n);
         one_hot(on, symbols + t + 1, apart + 1, K, n);
         for (int k = 1; k < K; k++) most = choose(logits[k] > most, logits[k], most);
         for (int k = 0; k < K; k++) sum += e[k] = exp_of(logits[k] - most);
         lanes weight = here * (stochastic_weight + (1.0f - stochastic_weight) * certain);
         for (int k = 0; k < K; k++) {
-            lanes aim = mean ? choose(certain > 0.0f, on[k], all(mean[k])) : on[k];
+            lanes aim = on[k];
+            if (mean) {
+                lanes usual = ZERO;
+                for (int j = 0; j < K; j++) usual += was[j] * mean[j * K + k];
+                aim = choose(certain > 0.0f, aim, usual);
+            }
             target += on[k] * logits[k];
             learned += aim * logits[k];
             logits[k] = weight * (e[k] / sum - aim);
@@ -263,8 +269,8 @@ INLINE int last_step(const uint8_t *valid, int T, int n) {
 }
 
 /* The losses (2, S), weighted and plain, and the gradients (S, P) of a batch: parameters (S, P),
-   gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T); mean (K), what steps that are
-   not certain learn, or null for the symbol that follows. scratch: room for steps_in. */
+   gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T); mean (K, K), what steps that
+   are not certain learn after each symbol, or null for the symbol that follows. scratch: room for steps_in. */
 void scan_train(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
                 const uint8_t *valid, const uint8_t *deterministic, float stochastic_weight,
                 const float *mean, float *gradients, double *losses, lanes *scratch, int S, int T,

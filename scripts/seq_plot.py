@@ -72,9 +72,9 @@ def newest_run(args):
     itself, if checkpoints lie in it."""
     from anbn.catalogue import named
 
-    if args.lang:
-        named(args.lang, args.embed, args.length)  # a name that is none is told at once
     wanted = given(args)
+    if args.lang:  # a name that is none is told at once
+        wanted["lang"] = named(args.lang, args.embed, args.length).spelling
     if args.lang and args.embed is None:
         wanted["embed"] = False
     runs = [path.parent for path in Path(args.out).glob("seq/*/summary.json")]

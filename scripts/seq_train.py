@@ -38,8 +38,9 @@ def parse_args(argv=None):
     parser = Parser(description=__doc__)
     add_network_options(parser)
     group = add_training_options(parser)
-    help = "the first failing n is looked for up to here"
-    group.add_argument("--n_most", type=number(int, 1, most=10**6), default=1000, help=help)
+    help = """the first failing n is looked for up to here (default: 1000; of two numbers, as of
+        anbmcmdn, twice --length; dyck: 12)"""
+    group.add_argument("--n_most", type=number(int, 1, most=10**6), help=help)
     add_flag(group, "--rates", "SRNs of two letters: contraction times expansion of every network")
     add_flag(group, "--set_weights", "no training: weights set by hand that count exactly (lstm)")
     help = "go on with the networks of a run folder or a checkpoint, up to --epoch"

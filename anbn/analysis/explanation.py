@@ -20,8 +20,11 @@ def verdict(evaluation, language):
         lines.append(f"The outer T or P is recalled in {share(recalled)} of them.")
     if evaluation.first_failing_n is not None:
         first, most = int(evaluation.first_failing_n[0]), evaluation.n_most
+        pairs = "every pair of {} and {}".format(*language.axes) if language.axes else ""
         lines.append(
-            f"Single strings are right for every n up to {most:,}."
+            f"Single strings are right for {pairs} up to {min(first - 1, most):,}."
+            if language.axes
+            else f"Single strings are right for every n up to {most:,}."
             if first > most
             else f"Single strings are right for {n_range(first - 1)}; n = {first:,} fails."
             if first > 1
@@ -33,7 +36,8 @@ def verdict(evaluation, language):
 def machine(studies, language):
     """Sentences on the finite-state machine. studies: extract.studies."""
     near, far = studies
-    measure = "strings of up to {} symbols" if language.one_by_one else "n up to {}"
+    measures = {"length": "strings of up to {} symbols", "lines": "the first {} strings"}
+    measure = measures.get(language.length_means, "n up to {}")
     first, second = (measure.format(study.machine.longest) for study in studies)
     n_states = near.machine.n_states
     states = "1 state" if n_states == 1 else f"{n_states} states"

@@ -30,7 +30,7 @@ def extract(model, language, longest=None):
     longest = longest or language.machine_length
     texts = language.texts(longest)
     start = model.start(1).hidden[0, 0].detach().cpu().double()
-    tree = PrefixTree(texts[0][0], start)  # before a string its first symbol is certain
+    tree = PrefixTree("".join(sorted({text[0] for text in texts})), start)
     for text, labels, states in zip(texts, *predict_labels(model, language, texts), strict=True):
         if language.one_by_one:  # the last symbol is not read, but leads to an end
             tree.insert(text, [*labels, ""], states)

@@ -5,8 +5,10 @@
     anbn     network 5 (seed 4): counts exactly, but turns one B early at every n
     reber    network 2 (seed 1): never offers X at node 2: V, illegal there, is more probable
 
-Networks on numbered strings read single strings of every n up to the training length, then all
-pairs of them. The others read fresh strings; the node of the graph at which most go wrong is named.
+    anbmcmdn network 3 (seed 2): right on 60 of 64 strings; first wrong at n = 1, m = 5: ...
+
+Networks read each single string in training, then all pairs of them. Of random walks they read
+fresh ones; the state (a node of the graph, a depth) at which most go wrong is named.
 """
 
 from collections import Counter
@@ -18,6 +20,7 @@ from anbn.reach import learned_counts
 from anbn.trace import in_runs
 
 MAX_LISTED = 5  # networks with a line of their own; pairs of strings that are named
+MAX_COUNT = 16  # of each of several counts in the strings that unsolved networks read
 N_STRINGS = 200  # that each unsolved network reads where strings are not numbered
 
 
@@ -28,8 +31,8 @@ def failures(networks, evaluation):
     unsolved = [s for s in evaluation.ranking if not evaluation.solved[s]]
     if not unsolved:
         return []
-    if language.numbered:
-        stream, explain = language.strings(torch.arange(1, language.length + 1)), _numbered
+    if not language.judges_choices:
+        stream, explain = language.strings(torch.tensor(_numbers(language))), _numbered
     else:
         generator = torch.Generator().manual_seed(0)
         stream, explain = language.streams(language.draw((N_STRINGS,), generator)), _graph
@@ -40,6 +43,12 @@ def failures(networks, evaluation):
         {"network": s + 1, "seed": networks.seeds[s], "kind": kind, "what": what}
         for s, (kind, what) in zip(unsolved, found, strict=True)
     ]
+
+
+def _numbers(language):
+    """Those of the strings in training; of several counts no more than MAX_COUNT."""
+    longest = language.length if language.numbered else min(language.length, MAX_COUNT)
+    return language.numbers_to(longest)
 
 
 def failure_lines(failures):
@@ -63,8 +72,8 @@ def _numbered(model, language, stream, evaluation, which):
     stream: single strings."""
     predicted = most_probable(model(stream.inputs).logits)  # (S, B, T)
     wrong = (predicted != stream.targets) & stream.deterministic & stream.valid
-    lengths = range(1, language.length + 1)
-    counts = learned_counts(model, language, lengths) if language.multiples else None
+    numbers = _numbers(language)
+    counts = learned_counts(model, language, numbers) if language.multiples else None
     found = []
     for k, s in enumerate(which):
         bad = wrong[k].any(-1)  # (B,) strings
@@ -85,11 +94,14 @@ def _numbered(model, language, stream, evaluation, which):
                 kind, how = "turn too late", "too late"
             else:
                 kind, how = "turn to the wrong letter", "the wrong letter"
-            good = ", ".join(str(n) for n in lengths if not bad[n - 1])
-            what = (
-                f"right for {f'n = {good}' if good else 'no n'} (of 1 to {language.length}); at "
-                f"n = {b + 1}, after {in_runs(read)}, it predicts {guess}, not {right} ({how})"
-            )
+            where = language.label(numbers[b])
+            if language.numbered:
+                good = ", ".join(str(n) for n in numbers if not bad[n - 1])
+                shown = f"for {f'n = {good}' if good else 'no n'} (of 1 to {language.length}); at"
+            else:
+                shown = f"on {int((~bad).sum())} of {len(bad)} strings; first wrong at"
+            what = f"right {shown} {where}, after {in_runs(read)}, it predicts {guess}, "
+            what += f"not {right} ({how})"
             found.append((kind, what))
     return found
 
@@ -113,13 +125,14 @@ def failing_pairs(model, language, longest):
 
 def _in_streams(model, language, share):
     """The failure of a network that is right on every single string."""
-    pairs, where = failing_pairs(model, language, language.length), "more than two strings"
-    if pairs:
+    last = language.label(_numbers(language)[-1])
+    where = "more than two strings" if language.numbered else "others"
+    if language.numbered and (pairs := failing_pairs(model, language, language.length)):
         where = "the pairs " + ", ".join(f"({m},{n})" for m, n in pairs[:MAX_LISTED])
         if len(pairs) > MAX_LISTED:
             where += f" and {len(pairs) - MAX_LISTED} more of {language.length**2}"
     return "lose count from string to string", (
-        f"right on every single string up to n = {language.length}, but fails inside a stream, "
+        f"right on every single string up to {last}, but fails inside a stream, "
         f"after {where}: {1 - float(share):.1%} of the streams are wrong"
     )
 
@@ -149,14 +162,14 @@ def _worst_node(wrong, lowest, highest, stream, language):
     symbol that can come; highest: the most probable illegal one."""
     node = _commonest(stream.state[wrong])
     there = wrong & (stream.state == node)
-    visits, name = int(((stream.state == node) & stream.valid).sum()), language.state_names[node]
+    visits, name = int(((stream.state == node) & stream.valid).sum()), language.state_label(node)
     lowest, highest = lowest[there], highest[there]
     missed, offered = (language.symbols[_commonest(part)] for part in (lowest, highest))
     if int((lowest == _commonest(lowest)).sum()) == visits:
-        what = f"never offers {missed} at node {name}: {offered}, illegal there, is more probable"
-        return f"never offer {missed} at node {name}", what
-    return f"offer an illegal symbol at node {name}", (
-        f"at {len(lowest) / visits:.1%} of the visits to node {name} it offers {offered}, "
+        what = f"never offers {missed} at {name}: {offered}, illegal there, is more probable"
+        return f"never offer {missed} at {name}", what
+    return f"offer an illegal symbol at {name}", (
+        f"at {len(lowest) / visits:.1%} of the visits to {name} it offers {offered}, "
         f"which is illegal there, rather than {missed}"
     )
 

@@ -60,6 +60,29 @@ def reach(first_failing_n, n_most, trained_to, title):
     return figure
 
 
+@defaults()
+def pair_map(right, networks, best):
+    """Which pairs of numbers networks are right on: right (S, N, N) bool, a cell per pair, the
+    share of the networks, and the best one alone."""
+    language, n_most = networks.language, right.shape[-1]
+    figure = Figure(networks.title, 9.5, 4.9)
+    panels = figure.grid_of(2, 2)
+    shares = right.double().mean(0).mul(100), right[best].double().mul(100)
+    titles = f"{len(right)} networks: right, %", f"the best one, network {best + 1}: right or wrong"
+    for ax, share, title in zip(panels, shares, titles, strict=True):
+        extent = (0.5, n_most + 0.5) * 2
+        image = ax.imshow(share.T, vmin=0, vmax=100, cmap="viridis", origin="lower", extent=extent)
+        ax.set(xlabel=language.axes[0], ylabel=language.axes[1])
+        ax.set_title(title, fontsize=FONT)
+        if not language.judges_choices:
+            edge = language.length + 0.5
+            ax.plot([0.5, edge, edge], [edge, edge, 0.5], color="white", ls="--", lw=1.2)
+    figure.colorbar(image, ax=panels, shrink=0.8)
+    if not language.judges_choices:
+        figure.supxlabel("dashed: the largest in training", fontsize=FONT)
+    return figure
+
+
 def figures(networks, evaluation, true_loss):
     """{file name: Figure} of a run: how the networks learned, and how far they count.
 
@@ -70,7 +93,9 @@ def figures(networks, evaluation, true_loss):
         sequences, loss, *_ = zip(*networks.history, strict=True)
         figure = learning(sequences, loss, evaluation.solved, true_loss, networks.title)
         made["learning.png"] = figure
-    if failing is not None and networks.model.n_networks > 1:
+    if evaluation.grid_right is not None:
+        made["map.png"] = pair_map(evaluation.grid_right, networks, evaluation.best)
+    elif failing is not None and networks.model.n_networks > 1:
         length = networks.language.length
         made["reach.png"] = reach(failing, evaluation.n_most, length, networks.title)
     return made

@@ -21,11 +21,12 @@ def add_network_options(parser):
     """Add --lang, --embed, --length, --model and --hid; each is None where it is not given."""
     group = parser.add_argument_group("language and network")
     add = group.add_argument
-    help = "anbn, anb2n, anbncn, anb2nc3n or any other spelled like these; reber (default: anbn)"
+    help = """anbn, anb2nc3n, anbmcmdn, anbmcn+m or any other spelled like these; reber; dyck1,
+        dyck2; a file of your own, a Language in Python or strings, one per line (default: anbn)"""
     add("--lang", help=help)
     add_flag(group, "--embed", "the embedded Reber grammar")
     help = "largest n in training (default: 8, or 4 if a letter is repeated more than n times); "
-    help += "reber: the least number of symbols (default: 4)"
+    help += "reber: the least number of symbols (default: 4); dyck: the symbols read (default: 50)"
     add("--length", type=number(int, 1), help=help)
     add("--model", choices=("srn", "lstm"), help="the network (default: srn)")
     help = "hidden units (default: srn: one per symbol, 4 for anb2nc3n, 2 for reber; lstm: 3, 4 "
@@ -61,6 +62,8 @@ def refuse_unused(args):
         why, unused = "hand-set weights are not trained", ("epoch", "resume")
     elif args.resume:
         why, unused = "a run that is resumed keeps its networks and recipe", NAMES
+        if (args.lang or "").endswith(".py"):  # which is not run unasked
+            unused = NAMES[1:]
     else:
         return
     for name in given(args, (*unused, "recipe", "seeds", *SETTINGS)):
@@ -106,7 +109,7 @@ def resumed(args):
     """The networks of --resume."""
     from anbn.checkpoint import CheckpointError, load
 
-    networks = load(args.resume)
+    networks = load(args.resume, lang=args.lang)
     try:
         networks.require_more(args.epoch and round(1000 * args.epoch))
     except CheckpointError as error:
@@ -124,11 +127,9 @@ def require_memory(language, kind, n_hidden, n_networks, batch_size):
 
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
     weights = 5 * n_networks * sum(map(math.prod, sizes))  # with gradients, moments and a copy
-    # a Reber string has seldom more than 100 symbols
-    symbols = len(language.word(1)) * language.length if language.numbered else 100
     streams = max(batch_size * min(n_networks, GROUP_SIZE), 300)  # 300 evaluate a network
     per_step = 8 * language.n_symbols + n_hidden * (MODELS[kind].gate_rows + 4)
-    needed = 4 * (weights + streams * STRINGS_PER_STREAM * symbols * per_step)  # bytes
+    needed = 4 * (weights + streams * STRINGS_PER_STREAM * language.max_symbols * per_step)  # bytes
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > there:
         usual = {"hid": n_hidden / language.default_hidden(kind), "length": language.length / 8}
