@@ -23,8 +23,8 @@ from anbn.catalogue import is_file, named
 from anbn.evaluate import likelier
 from anbn.languages import LanguageError
 from anbn.models import MODELS, ModelError
-from anbn.networks import CheckpointError, Networks, plain_parameters, unpack
-from anbn.recipes import RecipeError
+from anbn.networks import CheckpointError, Networks, plain_parameters, unpack, untrained
+from anbn.recipes import Recipe, RecipeError
 
 LANGUAGE = re.compile(r"(?<![a-z0-9])(reber|an(?:[b-z][1-9]?[0-9]?n)+)(?![a-z0-9])")
 MODEL = re.compile(r"(?<![a-z])(srn|lstm)(\d{1,6})?(?![a-z0-9])")
@@ -76,6 +76,22 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
         raise CheckpointError(f"{path} holds no recurrent networks") from None
     networks.notes = notes
     return networks
+
+
+def course(path, networks):
+    """The networks of a file as they were on the way: untrained, and in the other checkpoints of
+    its folder. A list of Networks in the order of their training, these the last."""
+    about = networks.model.kind, networks.model.n_hidden, networks.seeds
+    found = {}
+    if networks.recipe is not None:
+        found[0] = untrained(networks.language, *about, Recipe(**networks.recipe))
+    for file in sorted(Path(path).parent.glob("*.pth")):
+        with contextlib.suppress(CheckpointError):
+            other = load(file, lang=networks.language)
+            if (other.model.kind, other.model.n_hidden, other.seeds) == about:
+                found[other.sequences] = other
+    found[networks.sequences] = networks
+    return [found[n] for n in sorted(found) if n <= networks.sequences]
 
 
 def read(path, mmap=False):

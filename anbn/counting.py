@@ -88,8 +88,8 @@ class CountingLanguage(Language):
         return language
 
     def default_hidden(self, kind):
-        if self.n_counters > 1 and kind == "lstm":
-            return self.n_symbols
+        if self.n_counters > 1 and kind == "srn":
+            return self.n_symbols + self.n_counters
         return 4 if kind == "srn" and self.multiples == (1, 2, 3) else super().default_hidden(kind)
 
     def word(self, n):

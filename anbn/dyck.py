@@ -38,6 +38,9 @@ class DyckLanguage(WalkLanguage):
         self.kinds, self.length, self.longest = kinds, length, length + 1
         self.name, self.symbols = f"dyck{kinds}", "()[]"[: 2 * kinds]
 
+    def default_hidden(self, kind):
+        return 2 if self.kinds == 1 else 12
+
     @property
     def entropy_rate(self):
         """Nats per predicted symbol: log 2 + log(kinds) / 2 where something is open, else

@@ -200,7 +200,12 @@ def _why(networks, evaluation):
     names = language.axes or ("n",)
     if n > evaluation.n_most:
         tried = f"{' = '.join(names)} = {evaluation.n_most:,}"
-        return f"it is right at every step that is judged up to {tried}, all that was tried"
+        what = (
+            "is right at every step"
+            if language.judges_choices
+            else "predicts every certain symbol right"
+        )
+        return f"it {what} up to {tried}, all that was tried"
     numbers, b = (n,), 0
     if language.axes:
         failing = ~evaluation.grid_right[evaluation.best]

@@ -47,6 +47,9 @@ def parse_args(argv=None):
     add("--seed", type=number(int, 0, most=2**63 - 1), default=0, help="seed of the strings")
     help = "runs are looked for in here, and a folder for the figures is made"
     add("--out", "--out_path", dest="out", metavar="DIR", default="results", help=help)
+    help = """animation.gif: the network reads a string; training.gif: how its hidden-unit plot has
+        formed, from the checkpoints of its run (seq_train.py --save_every 1 keeps many)"""
+    add_flag(group, "--animate", help)
     add_flag(group, "--quiet", "do not print the traced strings")
     return parser.parse_args(argv)
 
@@ -135,12 +138,30 @@ def main(argv=None):
         folder.save_figure(figure, name)
     for name, text in analysis.files.items():
         folder.save_text(name, text)
+    if args.animate:
+        for name, content in animations(path, networks, best, traced, analysis.machine, title):
+            folder.save_text(name, content)
     about = {"plot_of": str(path), "what": what, **found, "network": best + 1}
     folder.save_json("summary.json", about | {"trace": traced.lines(0)} | analysis.content)
     lines = [f"{what}, from {path} {after}", *verdict_lines, ""]
     if not args.quiet:
         lines += sum(([*traced.lines(b), ""] for b in range(len(traced.hidden))), [])
     print("\n".join([*lines, *analysis.lines, f"Run folder: {folder}"]))
+
+
+def animations(path, networks, best, traced, machine, title):
+    """Yields the name and content of each GIF."""
+    from anbn.checkpoint import course
+    from anbn.plots.animation import reading, training
+    from anbn.trace import trace
+
+    yield "animation.gif", reading(traced, machine, title)
+    stages = course(path, networks)
+    if len(stages) < 3:
+        say("warning: no training.gif, for there are no checkpoints of the way (--save_every)")
+        return
+    traces = [trace(stage.model, best, stage.language, traced.stream) for stage in stages]
+    yield "training.gif", training(traces, [stage.sequences for stage in stages], title)
 
 
 if __name__ == "__main__":

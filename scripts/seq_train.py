@@ -29,7 +29,6 @@ from common.network_options import (
 )
 from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
-CHECKPOINT_EVERY = 10_000  # training sequences per network
 N_REPORTS = 10  # sample traces printed on the way
 N_TRACED = 10  # strings of the best network that are traced and drawn
 
@@ -41,6 +40,8 @@ def parse_args(argv=None):
     help = """the first failing n is looked for up to here (default: 1000; of two numbers, as of
         anbmcmdn, twice --length; dyck: 12)"""
     group.add_argument("--n_most", type=number(int, 1, most=10**6), help=help)
+    help = "a checkpoint is kept after each so many thousand sequences, for seq_plot.py"
+    group.add_argument("--save_every", type=number(int, 1, most=10**6), default=10, help=help)
     add_flag(group, "--rates", "SRNs of two letters: contraction times expansion of every network")
     add_flag(group, "--set_weights", "no training: weights set by hand that count exactly (lstm)")
     help = "go on with the networks of a run folder or a checkpoint, up to --epoch"
@@ -64,7 +65,7 @@ def train_networks(networks, folder, args):
     from common.run_folder import progress
 
     total, printed = networks.recipe["n_sequences"], networks.sequences
-    print_every = max(1000, total // N_REPORTS)
+    print_every, every = max(1000, total // N_REPORTS), 1000 * args.save_every
     checkpoints, kept = {}, networks.select(slice(None))
     bar = progress(quiet=args.quiet, total=total, initial=printed, unit="seq")
 
@@ -81,9 +82,9 @@ def train_networks(networks, folder, args):
                 printed = now.sequences
                 bar.clear()
                 print("\n".join(report_lines(now, held_out(args.seed + printed, 1))), flush=True)
-            tens = now.sequences // CHECKPOINT_EVERY
-            if tens > before // CHECKPOINT_EVERY and now.sequences < total:
-                checkpoint(tens * CHECKPOINT_EVERY)
+            stage = now.sequences // every
+            if stage > before // every and now.sequences < total:
+                checkpoint(stage * every)
         checkpoint(total)  # its name is that of --epoch, whole updates or not
     except KeyboardInterrupt:
         folder.save_model(pack(kept))

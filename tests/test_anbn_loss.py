@@ -8,7 +8,7 @@ from anbn.loss import Batch, loss_and_gradients
 from anbn.models import MODELS
 
 S, B, T, K, H = 3, 5, 9, 3, 2
-MEAN = torch.tensor([0.7, 0.2, 0.1])
+MEAN = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.0, 0.0, 1.0]])  # after each symbol
 
 
 def some_batch(seed=0, n_batch=B, n_steps=T):
@@ -40,7 +40,9 @@ def test_loss_is_the_mean_over_steps(kind, mean):
                 certain = bool(batch.deterministic[s, b, t])
                 weight = 1.0 if certain else 0.3
                 target = log_q[batch.symbols[s, b, t + 1]]
-                learned = target if certain or mean is None else mean.double() @ log_q
+                learned = target
+                if not certain and mean is not None:
+                    learned = mean[batch.symbols[s, b, t].long()].double() @ log_q
                 total, weights = total - weight * float(learned), weights + weight
                 surprise, steps = surprise - float(target), steps + 1
         assert float(loss[s]) == pytest.approx(total / weights)

@@ -30,6 +30,7 @@ class Analysis:
     content: dict = field(default_factory=dict)  # for summary.json
     figures: dict = field(default_factory=dict)  # file name: Figure
     files: dict = field(default_factory=dict)  # file name: text
+    machine: object = None  # the finite-state machine, an automaton.Machine
 
     def add(self, lines, **content):
         """Lines, set off from those before, and content."""
@@ -119,7 +120,7 @@ def _add_rates(found, rates):
 def _add_machine(found, near_far, language, title):
     """The finite-state machine of the training length, and how far it holds, there and at twice
     that. near_far: extract.studies."""
-    smaller = near_far[0].machine
+    found.machine = smaller = near_far[0].machine
     found.files["machine.dot"] = smaller.as_dot()
     found.files["machine.json"] = json.dumps(smaller.as_dict(), indent=1) + "\n"
     found.figures["machine.png"] = draw_machine(smaller, language, title)

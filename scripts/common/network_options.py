@@ -2,6 +2,7 @@
 
 import math
 import os
+from pathlib import Path
 
 from common import say
 from common.options import BadInput, add_flag, number
@@ -23,7 +24,7 @@ def add_network_options(parser):
     add = group.add_argument
     help = """anbn, anb2nc3n, anbmcmdn, anbmcn+m or any other spelled like these; reber; dyck1,
         dyck2; a file of your own, a Language in Python or strings, one per line (default: anbn)"""
-    add("--lang", help=help)
+    add("--lang", type=spelled, help=help)
     add_flag(group, "--embed", "the embedded Reber grammar")
     help = "largest n in training (default: 8, or 4 if a letter is repeated more than n times); "
     help += "reber: the least number of symbols (default: 4); dyck: the symbols read (default: 50)"
@@ -33,6 +34,12 @@ def add_network_options(parser):
     help += "for embedded reber)"
     add("--hid", type=number(int, 1), help=help)
     parser.set_defaults(embed=None)
+
+
+def spelled(lang):
+    """A language as a checkpoint names it: a file by its whole path, as anbn.catalogue.is_file."""
+    path = Path(lang)
+    return str(path.expanduser().resolve()) if path.suffix or path.name != lang else lang
 
 
 def add_training_options(parser):
