@@ -61,25 +61,39 @@ class DyckLanguage(WalkLanguage):
     def streams(self, draws):
         """Walks decided by `draws` (..., T + 1) in [0, 1): the lower half opens a bracket, and each
         half is shared by the kinds. Returns a Stream (...)."""
-        return self._walks(draws < 0.5, (draws * 2 * self.kinds).long() % self.kinds)
+        return self._stream(*self._decided(draws))
 
-    def _walks(self, opens, kind):
-        """A Stream of walks: at which steps they would open a bracket, of which kind (..., T + 1).
-        With nothing open one is opened, and what is closed is what was opened last."""
+    def training_symbols(self, draws):
+        symbols, depth, _ = self._walk(*self._decided(draws))
+        certain = (depth[..., :-1] == 0) & (self.kinds == 1)
+        return symbols, torch.ones_like(certain), certain
+
+    def _decided(self, draws):
+        return draws < 0.5, (draws * 2 * self.kinds).long() % self.kinds
+
+    def _walk(self, opens, kind):
+        """Symbols, depth after each and the kind of the bracket that is then on top, (..., T + 1)
+        each. opens, kind: at which steps a walk would open a bracket, and of which kind. With
+        nothing open one is opened, and what is closed is what was opened last."""
         depth = torch.zeros_like(kind[..., 0])
         stack = torch.zeros_like(kind)  # kind of the bracket open at each depth
-        symbols, depths, tops = [], [], []
-        for up, new in zip((opens).unbind(-1), kind.unbind(-1), strict=True):
-            last = stack.gather(-1, (depth - 1).clamp(min=0)[..., None])[..., 0]
+        steps = []
+        for up, new in zip(opens.unbind(-1), kind.unbind(-1), strict=True):
+            below = (depth - 1).clamp(min=0)[..., None]
+            last = stack.gather(-1, below)[..., 0]
             up = up | (depth == 0)
-            symbols.append(torch.where(up, 2 * new, 2 * last + 1))
-            place = torch.where(up, depth, (depth - 1).clamp(min=0))[..., None]
-            stack.scatter_(-1, place, torch.where(up, new, last)[..., None])
+            symbol = torch.where(up, 2 * new, 2 * last + 1)
+            stack.scatter_(
+                -1, torch.where(up[..., None], depth[..., None], below), symbol[..., None] // 2
+            )
             depth = depth + torch.where(up, 1, -1)
-            depths.append(depth)
-            tops.append(stack.gather(-1, (depth - 1).clamp(min=0)[..., None])[..., 0])
-        symbols = torch.stack(symbols, -1)
-        depth, top = torch.stack(depths, -1)[..., :-1], torch.stack(tops, -1)[..., :-1]
+            top = stack.gather(-1, (depth - 1).clamp(min=0)[..., None])[..., 0]
+            steps.append((symbol, depth, top))
+        return tuple(torch.stack(part, -1) for part in zip(*steps, strict=True))
+
+    def _stream(self, opens, kind):
+        symbols, depth, top = self._walk(opens, kind)
+        depth, top = depth[..., :-1], top[..., :-1]
         is_open = (depth > 0)[..., None]
         share = torch.where(is_open, 0.5, 1.0) / self.kinds  # of each bracket that opens
         closing = torch.nn.functional.one_hot(2 * top + 1, 2 * self.kinds)
@@ -93,6 +107,7 @@ class DyckLanguage(WalkLanguage):
             probability=probability.float(),
             deterministic=legal.sum(-1) == 1,
             state=depth,
+            buried=_buried(depth),
         )
 
     # ---- its strings, for traces, machines and analysis
@@ -139,6 +154,19 @@ class DyckLanguage(WalkLanguage):
             opens[row] = place < depth
             kind[row] = (place + torch.arange(size) // (2 * depth)) % self.kinds
             lengths.append(2 * depth * times)
-        stream = self._walks(opens, kind)
+        stream = self._stream(opens, kind)
         stream.valid = torch.arange(size - 1) < torch.tensor(lengths)[:, None]
         return stream
+
+
+def _buried(depth):
+    """By how much the stack has risen above the bracket now on top, at most, since that was opened:
+    depth (..., T) -> (..., T). In ( [ ] ( [ ] ), read so far, the last one is 1: the first bracket
+    is on top, and one has lain on it."""
+    peak, found = depth.new_zeros(*depth.shape[:-1], depth.shape[-1] + 2), []
+    for here in depth.unbind(-1):  # peak: of the stack since the bracket at each depth was opened
+        peak = torch.maximum(peak, here[..., None])
+        above = torch.arange(peak.shape[-1], device=depth.device) > here[..., None]
+        peak = torch.where(above, 0, peak)  # they are closed
+        found.append(peak.gather(-1, here[..., None])[..., 0] - here)
+    return torch.stack(found, -1)

@@ -37,6 +37,7 @@ class Evaluation:
     recall_accuracy: torch.Tensor | None = None  # steps that must recall the outer T or P
     choice_accuracy: torch.Tensor | None = None  # choices that are right, where they are judged
     n_most: int | None = None
+    buried_accuracy: torch.Tensor | None = None  # (S, heights) steps right by Stream.buried
 
     @property
     def ranking(self):
@@ -140,6 +141,11 @@ def _on_streams(model, stream, language):
         figures["recall_accuracy"] = _mean(right, stream.recall & stream.valid)
     if language.judges_choices:
         figures["choice_accuracy"] = _mean(right, stream.valid & ~stream.deterministic)
+    if stream.buried is not None:
+        heights = range(int(stream.buried.max()) + 1)
+        opened = stream.valid & (stream.state > 0)
+        each = [_mean(right, opened & (stream.buried == height)) for height in heights]
+        figures["buried_accuracy"] = torch.stack(each, 1)
     return figures
 
 
@@ -155,8 +161,9 @@ def likelier(model, languages):
 
 
 def _mean(values, where):
-    """The mean over the steps `where` (B, T) of values (S, B, T): (S,) float64 on the CPU."""
-    return (values * where).sum((-2, -1)).cpu().double() / int(where.sum())
+    """The mean over the steps `where` (B, T) of values (S, B, T): (S,) float64 on the CPU, NaN
+    where there are none."""
+    return (values * where).sum((-2, -1)).cpu().double() / where.sum().cpu()
 
 
 def quantiles(values, levels=(0.1, 0.25, 0.5, 0.75, 0.9)):

@@ -43,6 +43,7 @@ class Stream:
     probability: torch.Tensor  # (..., T, K) the true distribution of the next symbol
     deterministic: torch.Tensor  # (..., T) bool: the language makes the next symbol certain
     state: torch.Tensor  # (..., T) int64: the source's state after reading, for colouring
+    buried: torch.Tensor | None = None  # (..., T) int64: how high on what must be recalled (Dyck)
     recall: torch.Tensor | None = None  # (..., T) bool: must recall the outer T or P (embedded)
 
     @property

@@ -3,6 +3,7 @@
 from anbn.analysis.failures import failure_lines
 
 MAX_LISTED = 20  # networks with a line of their own
+MAX_HEIGHTS = 9  # of a stack that are listed
 SHOWN = ("10%", "50%", "90%")  # quantiles of the learned counts
 FIGURES = {  # of each network: where an Evaluation has them; heading and format in the table
     "seed": (None, "seed", "d"),
@@ -69,6 +70,9 @@ def result_lines(content):
             if name in content
         ]
         lines.append(f"Most probable symbol always legal: {content['legal_throughout']} networks")
+    if heights := content.get("right_by_height"):
+        shown = ", ".join(f"{k}: {share:.1%}" for k, share in enumerate(heights[:MAX_HEIGHTS]))
+        lines.append(f"Steps right by how many brackets have lain on the one on top: {shown}")
     why = content.get("why", "nearest to the grammar's probabilities")
     return lines + [f"Best: network {content['best']['network']}, {why}"]
 

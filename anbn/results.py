@@ -62,6 +62,8 @@ def summary(networks, evaluation, seconds):
     for name in ("choices_right", "recall"):
         if (values := getattr(evaluation, FIGURES[name][0])) is not None:
             content[name] = levels(values)
+    if evaluation.buried_accuracy is not None:
+        content["right_by_height"] = evaluation.buried_accuracy.mean(0).nan_to_num().tolist()
     if (first := evaluation.first_failing_n) is not None:
         content["first_failing_n"] = {
             "tried_up_to": evaluation.n_most,

@@ -6,6 +6,7 @@ from measurement, our figures beside its own.
     python scripts/report.py --only xor      # one part; the others keep what was measured before
     python scripts/report.py --only beyond   # long trainings, in no other run; so are tuned and
                                              # coursework
+    python scripts/report.py --text_only --html    # report.html from what was measured before
 
 Each experiment is one of this project's command lines, run as a user would; its summary.json and
 the figures the report shows are copied to results/reference/<part>/<experiment>/. report.md and the
@@ -25,11 +26,11 @@ import common  # noqa: F401  first, so that Ctrl-C during the other imports ends
 import time
 from pathlib import Path
 
-from common.options import Parser, run
+from common.options import Parser, add_flag, run
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "results" / "reference"
-PART_NAMES = ("kuzu", "tuned", "xor", "anbn", "beyond", "coursework", "speed")
+PART_NAMES = ("kuzu", "tuned", "xor", "anbn", "languages", "beyond", "coursework", "speed")
 
 
 def parse_args(argv=None):
@@ -40,6 +41,9 @@ def parse_args(argv=None):
         "--data_dir", metavar="DIR", help="real characters for Part 1 (default: see kuzu_main.py)"
     )
     parser.add_argument("--out", metavar="DIR", help="where to write (default: results/reference)")
+    add_flag(
+        parser, "--html", "write report.html too: one page with the figures in it, for a class"
+    )
     parser.add_argument("--text_only", action="store_true", help="measure nothing, write the text")
     return parser.parse_args(argv)
 
@@ -49,6 +53,7 @@ def main(argv=None):
     from importlib import import_module
 
     from common.run_folder import check_writable, write_whole
+    from reporting.html import page
     from reporting.measured import Measured, replace_between_markers
 
     sections = {part: import_module(f"reporting.{part}") for part in PART_NAMES}
@@ -56,7 +61,7 @@ def main(argv=None):
     check_writable(out / "report.md")
     start = time.perf_counter()
     # Half an hour is not enough for everything, a quick look is not a benchmark.
-    everything = ("kuzu", "xor", "anbn") if args.quick else ("kuzu", "xor", "anbn", "speed")
+    everything = ["kuzu", "xor", "anbn", "languages"] + ["speed"] * (not args.quick)
     for part in [args.only] if args.only else everything:
         if not args.text_only:
             sections[part].measure(Measured(out, part, args.quick), args.data_dir)
@@ -68,7 +73,10 @@ def main(argv=None):
             texts.append(section.text(measured))
             if hasattr(section, "readme") and out.resolve() == REFERENCE:
                 readme = replace_between_markers(readme, part, section.readme(measured))
-    write_whole(out / "report.md", "\n".join(texts).rstrip() + "\n")
+    report = "\n".join(texts).rstrip() + "\n"
+    write_whole(out / "report.md", report)
+    if args.html:
+        write_whole(out / "report.html", page(report, out))
     if out.resolve() == REFERENCE:
         write_whole(ROOT / "README.md", readme)
     print(f"{out / 'report.md'} written after {time.perf_counter() - start:.0f} s")

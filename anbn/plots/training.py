@@ -83,6 +83,25 @@ def pair_map(right, networks, best):
     return figure
 
 
+@defaults()
+def stack(right, networks):
+    """How deep a stack of brackets each network holds: right (S, heights), the share of steps right
+    where so many brackets have lain on the one that is now on top."""
+    figure = Figure(networks.title, 7.5, 4.2)
+    ax = figure.add_subplot()
+    heights = range(right.shape[1])
+    thin = {"color": SOLVED, "alpha": max(0.25, min(0.9, 8 / len(right))), "lw": 1}
+    ax.plot(heights, 100 - 100 * right.T, **thin)
+    ax.plot(heights, 100 - 100 * right.mean(0), "o-", color="black", label="mean over the networks")
+    ax.set(
+        xlabel="brackets that have lain on the last one open", ylabel="steps wrong, %", ylim=(0, 60)
+    )
+    ax.axhline(50, color="0.5", ls=":", label="guessing which kind closes")
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=FONT, loc="upper left")
+    return figure
+
+
 def figures(networks, evaluation, true_loss):
     """{file name: Figure} of a run: how the networks learned, and how far they count.
 
@@ -93,6 +112,8 @@ def figures(networks, evaluation, true_loss):
         sequences, loss, *_ = zip(*networks.history, strict=True)
         figure = learning(sequences, loss, evaluation.solved, true_loss, networks.title)
         made["learning.png"] = figure
+    if evaluation.buried_accuracy is not None:
+        made["stack.png"] = stack(evaluation.buried_accuracy, networks)
     if evaluation.grid_right is not None:
         made["map.png"] = pair_map(evaluation.grid_right, networks, evaluation.best)
     elif failing is not None and networks.model.n_networks > 1:
