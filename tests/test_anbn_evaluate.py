@@ -186,3 +186,51 @@ def test_quantiles_are_measured_values():
         (q,) = quantiles(values, (level,))
         assert (values <= q).double().mean() >= level - 1e-9
         assert (values < q).double().mean() < level
+
+
+@pytest.mark.parametrize("name", ["anbmcmdn", "dyck2"])
+def test_pairs_are_right_where_their_single_string_is(name):
+    """Read string by string: the map, the first pair that fails, what has lain on a bracket."""
+    language = named(name, length=3)
+    model = LSTM(4, 3, seeds=range(3), init=1.0)
+    with torch.no_grad():
+        exact = handset(named("anbmcmdn", length=3), n_hidden=4)
+        model = exact if name == "anbmcmdn" else model
+        model.V += (
+            0.0 if name == "dyck2" else 20 * torch.randn(model.V.shape, generator=generator())
+        )
+    found = evaluate(model, language, generator(), n_streams=50, n_most=3)
+    assert found.n_most == 3 and found.grid_right.shape == (model.n_networks, 3, 3)
+    for s in range(model.n_networks):
+        first = 4
+        for n in range(1, 4):
+            for m in range(1, 4):
+                stream = language.grid(3)[(n - 1) * 3 + m - 1 : (n - 1) * 3 + m]
+                steps = int(stream.valid.sum())
+                logits = model.select(s)(stream.inputs[:, :steps]).logits[0, 0]
+                right = True
+                for t in range(steps):
+                    legal = stream.legal[0, t]
+                    if name == "dyck2":
+                        right &= bool(logits[t][legal].min() > logits[t][~legal].max())
+                    elif legal.sum() == 1:
+                        right &= int(logits[t].argmax()) == int(stream.targets[0, t])
+                assert bool(found.grid_right[s, n - 1, m - 1]) == right
+                first = first if right else min(first, max(n, m))
+        assert int(found.first_failing_n[s]) == first
+    assert (found.buried_accuracy is None) == (name == "anbmcmdn")
+
+
+def test_the_height_of_the_stack_since_a_bracket_was_opened():
+    language = named("dyck2", length=40)
+    stream = language.streams(language.draw((30,), generator()))
+    for b in range(30):
+        opened = []  # of each bracket that is open, the most brackets since then
+        for t, symbol in enumerate(stream.inputs[b].tolist()):
+            if symbol % 2 == 0:
+                opened.append(0)
+                opened = [max(most, len(opened) - k - 1) for k, most in enumerate(opened)]
+            else:
+                opened.pop()
+            if opened:
+                assert int(stream.buried[b, t]) == opened[-1]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.patches import FancyArrowPatch
+from PIL import Image
 
 from anbn.analysis.diagnosis import diagnose
 from anbn.analysis.extract import extract
@@ -16,7 +17,8 @@ from anbn.catalogue import named
 from anbn.evaluate import evaluate
 from anbn.handset import handset
 from anbn.models import LSTM, SRN
-from anbn.plots import counts, machine, style, traces, training
+from anbn.networks import Networks
+from anbn.plots import animation, counts, machine, style, traces, training
 from anbn.reach import first_failing_n, learned_counts
 from anbn.trace import trace
 
@@ -134,3 +136,51 @@ def test_learned_count_shows_letters_line_and_right_number():
     assert texts == ["B given", "2.00 n +0.00, at most 0.00 off", "right: 2n"]
     given = figure.axes[0].lines[0]
     assert (given.get_ydata() == 2 * given.get_xdata()).all()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("anbmcmdn", LSTM), ("dyck2", SRN)])
+def test_pairs_and_stacks(name, kind, tmp_path):
+    """The figures of languages with two numbers, and all others of such a network."""
+    language = named(name, length=4)
+    model = kind(4, 3, seeds=[0, 1], init=0.8)
+    evaluation = evaluate(model, language, torch.Generator().manual_seed(0), n_most=3)
+    networks = Networks(model, language, seeds=[0, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)
+        made = training.figures(networks, evaluation, 0.01)
+        made |= everything(name, False, kind, 3)[1]
+        for file, figure in made.items():
+            figure.savefig(tmp_path / file, dpi=40)
+    assert {"map.png", "machine.png", "over_time.png"} <= set(made)
+    assert ("stack.png" in made) == (name == "dyck2") and "learned_count.png" not in made
+    every, best = made["map.png"].axes[:2]
+    right = evaluation.grid_right.double()
+    assert np.array_equal(every.images[0].get_array(), 100 * right.mean(0).T)
+    assert np.array_equal(best.images[0].get_array(), 100 * right[evaluation.best].T)
+    assert every.get_xlabel() == language.axes[0] and every.get_ylabel() == language.axes[1]
+
+
+def frames_of(content, path):
+    path.write_bytes(content)
+    return Image.open(path)
+
+
+@pytest.mark.parametrize(("kind", "n_hidden"), [(SRN, 1), (SRN, 2), (LSTM, 3)])
+def test_moving_pictures(kind, n_hidden, tmp_path):
+    """A frame for each symbol read; one for each trace, and the last one stays."""
+    language = named("anbn", length=3)
+    model = kind(2, n_hidden, seeds=[0, 1])
+    strings = language.strings(torch.tensor([3, 1]))
+    traced = [trace(model, s, language, strings) for s in (0, 1)]
+    read = animation.reading(traced[0], extract(model.select(0), language), "a title")
+    picture = frames_of(read, tmp_path / "reading.gif")
+    assert picture.n_frames == 6 and len(read) < 2e6
+    shown = []
+    for frame in range(picture.n_frames):
+        picture.seek(frame)
+        shown.append(np.asarray(picture.convert("L")))
+    assert all((one != two).any() for one, two in combinations(shown, 2))
+    learned = animation.training(traced, [0, 1000], "a title")
+    picture = frames_of(learned, tmp_path / "training.gif")
+    assert picture.n_frames in (2, 4) and len(learned) < 2e6  # equal frames may be joined

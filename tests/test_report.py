@@ -3,6 +3,9 @@
 import importlib
 import json
 import re
+import shutil
+import subprocess
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -105,3 +108,43 @@ def test_table_and_markers():
     assert new == "x\n<!-- xor: made -->\nnew \\1\n<!-- end xor -->\ny"
     with pytest.raises(BadInput, match="no markers"):
         measured.replace_between_markers("x", "xor", "new")
+
+
+def test_a_page_with_everything_in_it(tmp_path):
+    """Every heading in the table of contents, every picture in the page, nothing to fetch."""
+    pytest.importorskip("markdown")
+    from reporting.html import page
+
+    text = (report.REFERENCE / "report.md").read_text(encoding="utf-8")
+    made = page(text, report.REFERENCE)
+    for heading in re.findall(r"^##+ (.*)$", text, re.M):
+        assert made.count(escape(heading, quote=False)) >= 2, heading
+    pictures = re.findall(r"!\[", text)
+    assert made.count('src="data:image/') == len(pictures) > 20
+    assert not re.search(r'(src|href)="(?!data:|#)', made)
+    for command in re.findall(r"^    (python .*)$", text, re.M):
+        assert escape(command, quote=False) in made
+    with pytest.raises(BadInput, match="none.png cannot be read"):
+        page("# T\n![x](none.png)", tmp_path)
+
+
+@pytest.mark.slow
+def test_the_page_in_a_browser(tmp_path):
+    """Headless Chromium shows it and prints it, pictures included."""
+    pytest.importorskip("markdown")
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if not browser:
+        pytest.skip("no browser")
+    from reporting.html import page
+
+    file = tmp_path / "report.html"
+    text = (report.REFERENCE / "report.md").read_text(encoding="utf-8")
+    file.write_text(page(text, report.REFERENCE), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    options += ["--disable-sync", "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}"]
+    line = [browser, *options, f"--print-to-pdf={tmp_path / 'report.pdf'}", file.as_uri()]
+    subprocess.run(line, capture_output=True, timeout=120)
+    assert (tmp_path / "report.pdf").stat().st_size > 1_000_000  # the pictures are in it
+    line = [browser, *options, "--dump-dom", file.as_uri()]
+    shown = subprocess.run(line, capture_output=True, timeout=120).stdout.decode()
+    assert "<nav>" in shown and shown.count("<img") > 20

@@ -222,3 +222,40 @@ def test_a_checkpoint_on_the_way_is_plotted_too(trained, within, commands, tmp_p
     assert "nearest" in warnings_of(done)[0]
     content = json.loads((commands.folder(done) / "summary.json").read_text())
     assert content["network"] == 2 and content["plot_of"].endswith(("model.pt", "_2.pth"))
+
+
+OWN = """
+from anbn.languages import Language
+
+class Separated(Language):
+    name, symbols = "ansbn", "ABS"
+
+    def word(self, n):
+        return "A" * n + "S" + "B" * n
+"""
+
+
+def test_languages_of_ones_own_and_moving_pictures(within, tmp_path, monkeypatch):
+    """Trained, found again, judged, traced and drawn; code in a file is not run unasked."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "words.txt").write_text("abba\nbaab\nab\n")
+    options = "--epoch 3 --seeds 2 --save_every 1 --quiet --processes 1 --out results".split()
+    for file, name in (("own.py", "ansbn"), ("words.txt", "words")):
+        done = within(seq_train, "--lang", file, "--model", "lstm", *options)
+        assert done.returncode in (0, 1) and f"{name}, LSTM with 3 hidden units" in done.stdout
+        run = done.stdout.splitlines()[-1].removeprefix("Run folder: ")
+        done = within(
+            seq_plot, "--lang", file, "--animate", *"--num_plot 2 --quiet --out results".split()
+        )
+        assert done.returncode == 0 and run in done.stdout and not done.stderr
+        drawn = tmp_path / done.stdout.splitlines()[-1].removeprefix("Run folder: ")
+        for gif in ("animation.gif", "training.gif"):
+            assert (drawn / gif).read_bytes()[:6] == b"GIF89a"
+        resumed = ("--resume", run, "--epoch", "4", "--processes", "1", "--quiet", "--out", "other")
+        done = within(seq_train, *resumed)
+        if file == "words.txt":
+            assert done.returncode in (0, 1)
+            continue
+        assert done.returncode == 2 and f"run it by --lang {tmp_path / file}" in done.stderr
+        assert within(seq_train, *resumed, "--lang", file).returncode in (0, 1)
