@@ -4,7 +4,7 @@ from reporting.measured import FIRST_SEED, interval, table
 
 NETWORKS = 100
 TASKS = {  # options, what is trained
-    "anbn_srn2": ("--lang anbn", "a^n b^n, SRN-2, n up to 8"),
+    "anbn_srn2": ("--lang anbn --save_every 1", "a^n b^n, SRN-2, n up to 8"),
     "anb2n_srn2": ("--lang anb2n", "a^n b^2n, SRN-2, n up to 4"),
     "anbncn_srn3": ("--lang anbncn", "a^n b^n c^n, SRN-3, n up to 8"),
     "anb2nc3n_srn4": ("--lang anb2nc3n", "a^n b^2n c^3n, SRN-4, n up to 4"),
@@ -19,14 +19,16 @@ PICTURES = [
     f"{name}.png"
     for name in ("hidden_pairs", "machine_hidden", "machine", "phase_portraits", "over_time")
     + ("cell_changes", "reach", "first_failure", "learned_count")
-]
+] + ["animation.gif", "training.gif"]
+MOVING = ("anbn_srn2", "anb2nc3n_lstm3")
 
 
 def measure(measured, data_dir):
     experiments, seeds = [], 8 if measured.quick else NETWORKS
     for name in SHOWN.values() if measured.quick else TASKS:
         command = f"seq_train.py {TASKS[name][0]} --seed {FIRST_SEED} --seeds {seeds}"
-        experiments.append((name, command, PICTURES, ["seq_plot.py --quiet"]))
+        plot = "seq_plot.py --quiet" + " --animate" * (name in MOVING)
+        experiments.append((name, command, PICTURES, [plot]))
     for language in EXACT[:1] if measured.quick else EXACT:
         command = f"seq_train.py --lang {language} --model lstm --set_weights"
         experiments.append((f"exact_{language}", command, (), ["seq_plot.py --quiet"]))
