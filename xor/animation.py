@@ -17,10 +17,10 @@ from xor.plots import POINTS, default_style, draw_square, figure_of, over_square
 from xor.tasks import grid
 from xor.train import train
 
-DPI = 80
-N_FRAMES = 64  # before those of the same epoch are left out
+DPI = 76
+N_FRAMES = 60  # before those of the same epoch are left out
 FRAMES_PER_SECOND = 5
-LEVELS = 8  # shades of the output; more make the file larger
+LEVELS = 6  # shades of the output; more make the file larger
 WRONG = "#d7301f"
 
 
@@ -49,8 +49,8 @@ def learning(networks, size, title):
     points = {t: style | {"mfc": "white", "mec": "black"} for t, style in POINTS.items()}
     handles = [Line2D([], [], ls="", label=f"target {t}", **points[t]) for t in points]
     handles.append(Line2D([], [], ls="", label="wrong", **points[0] | {"mfc": WRONG}))
-    handles.append(Line2D([], [], color="black", ls="--", label="dividing line of a hidden unit"))
-    handles.append(Line2D([], [], color="black", lw=2.5, label="output 1/2; yellow: above"))
+    handles.append(Line2D([], [], color="black", ls="--", label="dividing line"))
+    handles.append(Line2D([], [], color="black", lw=2.5, label="output 1/2 (yellow: above)"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
 
     def draw(epoch, network):
