@@ -4,7 +4,7 @@
     python scripts/xor_main.py --act step --hid 4       # weights set by hand, every number shown
     python scripts/xor_main.py --hid 4 --seeds 1000     # how many of 1,000 starts solve it
     python scripts/xor_main.py --set_weights --epoch 4100   # trained on from hand-set weights
-    python scripts/xor_main.py --size 7 --seeds 200     # 7 x 7 points, 12 units: 99 %, half a minute
+    python scripts/xor_main.py --size 7 --seeds 200     # 7 x 7 points, 12 units: 99 %, 30 s
     python scripts/xor_main.py --size 5 --animate       # a moving picture of the training
 
 Prints the weights, each unit's dividing line as an equation and the activations at every point;
