@@ -4,6 +4,8 @@
     python scripts/xor_main.py --act step --hid 4       # weights set by hand, every number shown
     python scripts/xor_main.py --hid 4 --seeds 1000     # how many of 1,000 starts solve it
     python scripts/xor_main.py --set_weights --epoch 4100   # trained on from hand-set weights
+    python scripts/xor_main.py --size 7 --seeds 200     # 7 x 7 points, 12 units: 99 %, 30 s
+    python scripts/xor_main.py --size 5 --animate       # a moving picture of the training
 
 Prints the weights, each unit's dividing line as an equation and the activations at every point;
 the run folder holds pictures of every unit, the network's diagram and the training. Exit status 1:
@@ -21,7 +23,7 @@ import common  # noqa: F401  first, so that Ctrl-C during the other imports ends
 
 # isort: split
 from common.options import Parser, add_flag, add_shared, number, run
-from xor.recipes import Recipe
+from xor.recipes import Recipe, default_recipe
 from xor.tasks import SIZES
 
 TRAINING = (  # option, field of the Recipe, type, help
@@ -50,10 +52,13 @@ def parse_args(argv=None):
     add_flag(group, "--set_weights", text + "given: to that epoch, by --lr, --decay, --hold")
     text = "factor of hand-set weights for sigmoid units (default: 10)"
     group.add_argument("--scale", type=number(float, above=0), help=text)
-    group = parser.add_argument_group("training (full batch, Adam, cosine schedule)")
+    text = "beyond 3 x 3 points --lr is 0.4/(size-1) and --epoch 4000 (size-1), if not given"
+    group = parser.add_argument_group("training (full batch, Adam, cosine schedule)", text)
     for name, field, kind, text in TRAINING:
         text += f" (default: {getattr(Recipe, field):g})"
         group.add_argument(name, dest=field, metavar=name[2:].upper(), type=kind, help=text)
+    text = "write animation.gif: how the network shown finds its dividing lines, trained once more"
+    add_flag(group, "--animate", text)
     add_shared(parser, seeds_help="train this many networks at once, with consecutive seeds")
     args = parser.parse_args(argv)
     args.size = args.size or SIZES[args.task]
@@ -68,6 +73,8 @@ def parse_args(argv=None):
     args.scale = args.scale or (10.0 if args.act == "sig" else 1.0)
     if not args.set_weights:
         return args
+    if args.animate:
+        parser.error("--animate shows sigmoid units trained from a random start, not set by hand")
     if args.seeds > 1:
         parser.error("hand-set weights are one network: leave out --seeds")
     for field in ("init", "restarts"):
@@ -80,6 +87,8 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
+    from dataclasses import replace
+
     import torch
 
     from common.processes import Processes, share_out
@@ -95,10 +104,12 @@ def main(argv=None):
     torch.set_num_threads(1)  # the tensors are too small to share
     train.check_memory(args.seeds, args.hid, args.size)
     inputs, targets = grid(args.size, device)
-    recipe = Recipe(**args.recipe)
+    recipe = default_recipe(args.size, **args.recipe)
     seeds = processes.share(list(range(args.seed, args.seed + args.seeds)), train.GROUP_SIZE)
     if args.set_weights:
-        recipe = Recipe(**{"hold": recipe.epochs, **args.recipe})  # to the end, unless --hold
+        recipe = replace(
+            recipe, hold=args.recipe.get("hold", recipe.epochs)
+        )  # to the end, unless --hold
         model = hand_set(args.size, args.hid, args.act, args.scale).to(device)
     else:
         model = random_networks(seeds, args.hid, args.size, recipe.init).to(device)
@@ -127,6 +138,8 @@ def main(argv=None):
     history.merge(histories)
     summary = results.summary(history, recipe if trained else None, args.set_weights)
     save(folder, history, summary)
+    if args.animate and history.last.epoch:
+        animate(folder, history, summary, recipe)
     print("\n".join([*results.result_lines(summary), f"Run folder: {folder}"]))
     return 130 if any(interrupts) else 0 if history.last.solved.any() else 1
 
@@ -155,6 +168,20 @@ def save(folder, history, summary):
         epochs = last.first_right, last.stays_right_from
         figure = plots.epochs_to_solve(*epochs, len(history.seeds), summary["title"])
         folder.save_figure(figure, "epochs_to_solve.png")
+
+
+def animate(folder, history, summary, recipe):
+    """The moving picture of the network shown, from its last draw on."""
+    from xor import animation
+    from xor.train import redraw_seed
+
+    seed, draw = summary["seed"], int(history.last.draws[summary["shown"]])
+    title = summary["title"] + f"; seed {seed}" + f", draw {draw}" * (draw > 1)
+    seed = redraw_seed(seed, draw - 1) if draw > 1 else seed
+    n_epochs = min(recipe.epochs, history.last.epoch - (draw - 1) * recipe.epochs)
+    size = summary["size"]
+    networks = animation.train_again(seed, summary["hidden"], size, recipe, n_epochs)
+    folder.save_text("animation.gif", animation.learning(networks, size, title))
 
 
 if __name__ == "__main__":

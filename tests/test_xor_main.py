@@ -9,7 +9,7 @@ import pytest
 import torch
 import xor_main
 
-from xor import history
+from xor import animation, history
 from xor.checkpoint import load
 from xor.recipes import Recipe
 from xor.results import result_lines
@@ -118,6 +118,13 @@ def test_a_stuck_network_is_reported_with_status_1(within, commands, tmp_path):
     assert summary["accuracy"] == pytest.approx(100 * (1 - len(summary["wrong_points"]) / 9))
 
 
+def test_a_moving_picture_of_the_last_draw(within, commands, tmp_path, monkeypatch):
+    monkeypatch.setattr(animation, "N_FRAMES", 3)
+    words = "--hid 1 --epoch 30 --restarts 2 --seeds 3 --animate --quiet --out".split()
+    folder = commands.folder(within(xor_main, *words, tmp_path))
+    assert (folder / "animation.gif").read_bytes().startswith(b"GIF89a")
+
+
 @pytest.mark.rounding
 def test_one_and_two_processes_train_the_same_networks(within, commands, tmp_path):
     """Two groups: 1,000 networks and 40."""
@@ -173,6 +180,8 @@ def test_the_help_shows_the_recipe_and_needs_no_torch(commands):
         ("--set_weights --epoch 9 --init 1", "leave out --init"),
         ("--set_weights --epoch 9 --restarts 1", "leave out --restarts"),
         ("--set_weights --scale 1e308", "smaller --scale"),
+        ("--set_weights --animate", "not set by hand"),
+        ("--act step --animate", "not set by hand"),
         ("--scale 3", "--set_weights"),
         ("--act step --scale 3", "sigmoid"),
         ("--lr 1e30 --quiet", "smaller --lr"),

@@ -72,6 +72,11 @@ class MLP(nn.Module):
         """The chosen networks (a tensor of indices or a mask over S), copied."""
         return MLP(*(weight.detach()[chosen].clone() for weight in self.weights()), act=self.act)
 
+    def moved(self, middle):
+        """These networks for inputs from which `middle` has been subtracted, a copy."""
+        weight, bias, *output = (weight.detach().clone() for weight in self.weights())
+        return MLP(weight, bias + middle * weight.sum(-1), *output, act=self.act)
+
 
 def losses(logits, targets):
     """Mean binary cross-entropy of each network, in nats (..., S), of logits (..., S, N)."""

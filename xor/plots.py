@@ -93,17 +93,17 @@ def output_region(network, inputs, targets, title):
     return figure
 
 
-def draw_square(panel, axis, values, network, units, **style):
+def draw_square(panel, axis, values, network, units, alpha=1.0, color="white", **style):
     """Values (R, R) over the square, in colour, and the dividing lines of some hidden units."""
     first, last, ticks = axis[0], axis[-1], np.arange(0, axis[-1] + 0.01)
-    square = {"origin": "lower", "extent": (first, last, first, last)}
+    square = {"origin": "lower", "extent": (first, last, first, last), "alpha": alpha}
     panel.imshow(values, cmap=ACTIVATION_MAP, vmin=0, vmax=1, **square)
     for k in units:
         (a, b), c = network.hid_weight[0, k].tolist(), network.hid_bias[0, k].item()
         if abs(b) >= max(abs(a), 1e-12):
-            panel.plot(axis, -(a * axis + c) / b, color="white", **style)
+            panel.plot(axis, -(a * axis + c) / b, color=color, **style)
         elif abs(a) >= 1e-12:
-            panel.plot(-(b * axis + c) / a, axis, color="white", **style)
+            panel.plot(-(b * axis + c) / a, axis, color=color, **style)
     panel.set(xticks=ticks, yticks=ticks, xlabel="x", ylabel="y")
     panel.set(xlim=(first, last), ylim=(first, last))
 

@@ -19,7 +19,7 @@ import torch
 
 from xor.model import MLP, losses, random_networks
 from xor.optim import Adam
-from xor.recipes import Recipe
+from xor.recipes import Recipe, default_recipe
 from xor.tasks import XorError
 
 REPORT_EVERY = 100  # epochs; networks that have held stop here
@@ -99,22 +99,23 @@ def joined(records):
     return records[0]._replace(epoch=max(record.epoch for record in records), **parts)
 
 
-def train(model, inputs, targets, recipe=None, seeds=None):
+def train(model, inputs, targets, recipe=None, seeds=None, store_every=REPORT_EVERY):
     """Train the networks of `model` in place; yields a Record of every epoch.
 
     inputs (N, 2) a square grid, targets (N,). seeds: one per network, for its redraws alone
-    (default: 0, 1, ...). `model` holds the trained networks at every REPORT_EVERY-th epoch and as
+    (default: 0, 1, ...). `model` holds the trained networks at every store_every-th epoch and as
     soon as the loop is left, however that happens. Raises XorError if the model has steps (no
     gradient) or if a loss diverges.
     """
     if model.act != "sig":
         raise XorError("step units have no gradient, so they cannot be trained; use sig")
     seeds = list(range(model.n_networks) if seeds is None else seeds)
+    recipe = recipe or default_recipe(math.isqrt(len(targets)))
     groups = []
     for start in range(0, model.n_networks, GROUP_SIZE):
         some = slice(start, start + GROUP_SIZE)
         group = MLP(*(weight.data[some] for weight in model.weights()))  # the same memory
-        groups.append(_train_group(group, inputs, targets, recipe or Recipe(), seeds[some]))
+        groups.append(_train_group(group, inputs, targets, recipe, seeds[some], store_every))
     records = [None] * len(groups)
     try:
         while any(new := [next(group, None) for group in groups]):
@@ -125,16 +126,18 @@ def train(model, inputs, targets, recipe=None, seeds=None):
             group.close()
 
 
-def _train_group(group, inputs, targets, recipe, seeds):
+def _train_group(group, inputs, targets, recipe, seeds, store_every):
     """The Records of one group of networks. Those still in training, R of them, are trained apart
     from it and copied into it, at `places` (R,)."""
     size, last = math.isqrt(len(targets)), recipe.epochs * (recipe.restarts + 1)
     places = torch.arange(group.n_networks, device=inputs.device)
-    networks, decays = group.subset(places), (recipe.decay, recipe.decay, 0, 0)
-    optimizer, record = Adam(networks.weights(), decays), untrained(group, inputs, targets)
+    record, middle = untrained(group, inputs, targets), recipe.centred * (size - 1) / 2
+    decays = recipe.decay, recipe.decay * (not recipe.centred), 0, 0
+    networks, inputs = group.subset(places).moved(middle), inputs - middle
+    optimizer = Adam(networks.weights(), decays)
 
     def store():
-        for weight, trained in zip(group.weights(), networks.weights(), strict=True):
+        for weight, trained in zip(group.weights(), networks.moved(-middle).weights(), strict=True):
             weight.data[places] = trained.data
 
     try:
@@ -143,8 +146,9 @@ def _train_group(group, inputs, targets, recipe, seeds):
             record = record.then(epoch, record.logits.index_copy(0, places, logits))
             draw, step = divmod(epoch, recipe.epochs)  # step 0: the last epoch of a draw
             reporting = step == 0 or epoch % REPORT_EVERY == 0
-            if reporting:
+            if reporting or epoch % store_every == 0:
                 store()
+            if reporting:
                 _check(record, recipe)
             yield record
             going_on = ~record.solved
@@ -161,7 +165,7 @@ def _train_group(group, inputs, targets, recipe, seeds):
             if step == 0:
                 new = [redraw_seed(seeds[place], draw) for place in places.tolist()]
                 networks = random_networks(new, group.n_hidden, size, recipe.init)
-                networks = networks.to(group.out_bias)
+                networks = networks.to(group.out_bias).moved(middle)
                 optimizer = Adam(networks.weights(), decays)
                 record = record.redrawn(places)
     finally:
