@@ -27,6 +27,10 @@ LIMITS = {  # setting: what it is, the least and the largest it may be, and in w
     "clip": (Real, TINY, HUGE, "a number above 0"),
     "max_weight": (Real, TINY, HUGE, "a number above 0"),
     "stochastic_weight": (Real, 0, HUGE, "a number not below 0"),
+    "recurrent_pull": (Real, 0, HUGE, "a number not below 0"),
+    "read_out_pull": (Real, 0, HUGE, "a number not below 0"),
+    "saturation": (Real, 0, HUGE, "a number not below 0"),
+    "turn_smoothing": (Real, 0, 1, "a number from 0 to 1"),
     "init": (Real, TINY, HUGE, "a number above 0"),
     "identity": (Real, -HUGE, HUGE, "a number"),
     "noise": (Real, 0, HUGE, "a number not below 0"),
@@ -62,6 +66,11 @@ class Recipe:
     gate_gain: float = 1.0  # LSTM: the gain of forget and output gates grows from 1 to this
     input_gain: float = 1.0  # and that of input gates and candidates to this
     gain_start: float = 0.3  # the part of the training before they grow
+    # LSTM: what weights move by at every update, in learning rates; the last two from gain_start
+    recurrent_pull: float = 0.0  # U towards 0
+    read_out_pull: float = 0.0  # V towards 0, output gates towards closed
+    saturation: float = 0.0  # every letter's gates and candidates away from 0
+    turn_smoothing: float = 0.0  # second half: weight of a uniform target about the turns
     forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
 
     def __post_init__(self):
@@ -144,11 +153,22 @@ def far_recipe(language, kind, n_hidden):
     no reason to tell A from B, and fewer learn to count. Plain Adam: in the eigenbasis they count
     less far.
 
+    Two more make the count of a counting language inexact. Gates that see the hidden units change
+    with the count what a letter adds: so recurrent weights are pulled to 0, which leaves gates that
+    see the letter. And a drift that is harmless in short strings brings the states at which letters
+    turn to steeper places of tanh. Where all letters are alike, gates and candidates are pushed
+    into saturation, and every letter adds 1, 0 or -1. Elsewhere the read-out is pulled to few
+    cells, for two can drift against each other, and the targets about the turns are softened: all
+    n meet a finite logit only where the count is exact.
+
     Raises RecipeError for an SRN, whose units have no gates, and for Reber, which does not count.
     """
     if kind != "lstm" or not language.numbered:
         raise RecipeError("only LSTMs that count have a recipe for counting far: use --model lstm")
     alike = max(language.multiples, default=1) == 1
+    exact = {"recurrent_pull": 1.0, "saturation": 1.0} if language.multiples else {}
+    if not alike:
+        exact = {"recurrent_pull": 1.0, "read_out_pull": 0.3, "turn_smoothing": 0.02}
     return Recipe(
         n_sequences=128_000,
         batch_size=16,
@@ -159,6 +179,7 @@ def far_recipe(language, kind, n_hidden):
         input_gain=30.0 if alike else 1.0,
         stochastic_weight=0.2,
         stochastic_target="mean",
+        **exact,
     )
 
 
