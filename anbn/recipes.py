@@ -153,22 +153,21 @@ def far_recipe(language, kind, n_hidden):
     no reason to tell A from B, and fewer learn to count. Plain Adam: in the eigenbasis they count
     less far.
 
-    Two more make the count of a counting language inexact. Gates that see the hidden units change
-    with the count what a letter adds: so recurrent weights are pulled to 0, which leaves gates that
-    see the letter. And a drift that is harmless in short strings brings the states at which letters
-    turn to steeper places of tanh. Where all letters are alike, gates and candidates are pushed
-    into saturation, and every letter adds 1, 0 or -1. Elsewhere the read-out is pulled to few
-    cells, for two can drift against each other, and the targets about the turns are softened: all
-    n meet a finite logit only where the count is exact.
+    Three more make the count of a counting language inexact. Gates that see the hidden units change
+    with the count what a letter adds: so recurrent weights are pulled to 0, until gates see the
+    letter alone. Cells can drift against each other: so the read-out is pulled to few of them. And
+    a drift moves the states at which letters turn to steeper places of tanh, where the loss is
+    less: so the targets about the turns are softened, for all n meet a finite logit only where the
+    count is exact. Where all letters are alike, gates and candidates are pushed into saturation as
+    well: every letter then adds 1, 0 or -1.
 
     Raises RecipeError for an SRN, whose units have no gates, and for Reber, which does not count.
     """
     if kind != "lstm" or not language.numbered:
         raise RecipeError("only LSTMs that count have a recipe for counting far: use --model lstm")
     alike = max(language.multiples, default=1) == 1
-    exact = {"recurrent_pull": 1.0, "saturation": 1.0} if language.multiples else {}
-    if not alike:
-        exact = {"recurrent_pull": 1.0, "read_out_pull": 0.3, "turn_smoothing": 0.02}
+    exact = {"recurrent_pull": 1.0, "read_out_pull": 0.3, "turn_smoothing": 0.02}
+    exact["saturation"] = 1.0 if alike else 0.0
     return Recipe(
         n_sequences=128_000,
         batch_size=16,
@@ -179,7 +178,7 @@ def far_recipe(language, kind, n_hidden):
         input_gain=30.0 if alike else 1.0,
         stochastic_weight=0.2,
         stochastic_target="mean",
-        **exact,
+        **(exact if language.multiples else {}),
     )
 
 
