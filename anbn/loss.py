@@ -11,6 +11,7 @@ compiler; all others the plain recurrence and autograd, which give the same with
 from typing import NamedTuple
 
 import torch
+from torch.nn.functional import pad
 
 from anbn import compiled
 
@@ -35,10 +36,26 @@ def loss_and_gradients(model, batch, stochastic_weight=1.0, mean=None, gain=None
     return call(model, batch, stochastic_weight, mean, gain)
 
 
+def smoothing_gradients(model, batch, stochastic_weight=1.0, gain=None):
+    """What a uniform target at the turns adds to the gradients of loss_and_gradients, (S, P): at
+    the certain steps before the next symbol changes, and those one step earlier.
+
+    With a weight w of it the target there is (one-hot + w uniform) / (1 + w).
+    """
+    symbols, valid, deterministic = batch
+    change = symbols[..., 1:] != symbols[..., :-1]  # (S, B, T)
+    turns = (change | pad(change[..., 1:], (0, 1))) & deterministic & valid
+    weight = valid * torch.where(deterministic, 1.0, stochastic_weight)
+    share = turns.sum((1, 2)) / weight.sum((1, 2))  # (S,)
+    uniform = torch.full(2 * (model.n_symbols,), 1 / model.n_symbols).to(model.U)
+    at_turns = Batch(symbols, turns, torch.zeros_like(turns))
+    return share[:, None] * loss_and_gradients(model, at_turns, 1.0, uniform, gain)[2]
+
+
 @torch.enable_grad()
 def plain_loss_and_gradients(model, batch, stochastic_weight, mean, gain):
     """loss_and_gradients in torch operations."""
-    n_steps = int(batch.valid.flatten(0, 1).any(0).sum())  # of the longest stream
+    n_steps = int(batch.valid.flatten(0, 1).any(0).nonzero().max()) + 1  # of the longest stream
     symbols = batch.symbols[..., : n_steps + 1].long()
     valid, deterministic = (part[..., :n_steps] for part in batch[1:])
     log_q = model(symbols[..., :-1], gain=gain).logits.log_softmax(-1)  # (S, B, T, K)

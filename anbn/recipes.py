@@ -22,10 +22,11 @@ LIMITS = (  # settings: what they are, the least and the largest they may be, an
     (("momentum", "second_moment"), Real, 0, 1 - 1e-6, "a number from 0 to below 1"),
     (("clip", "max_weight", "init"), Real, TINY, HUGE, "a number above 0"),
     (("stochastic_weight", "noise"), Real, 0, HUGE, "a number not below 0"),
+    (("recurrent_pull", "read_out_pull", "saturation"), Real, 0, HUGE, "a number not below 0"),
     (("identity", "forget_bias"), Real, -HUGE, HUGE, "a number"),
     (("gate_gain", "input_gain"), Real, TINY, 1e6, "a number above 0, at most 10^6"),
     (("learning_rate",), Real, TINY, 1e30, "a number above 0, at most 10^30"),
-    (("warm_up",), Real, 0, 1, "a number from 0 to 1"),
+    (("warm_up", "turn_smoothing"), Real, 0, 1, "a number from 0 to 1"),
     (("gain_start",), Real, 0, GAIN_END - 1e-6, f"a number from 0 to below {GAIN_END}"),
 )
 
@@ -55,6 +56,11 @@ class Recipe:
     gate_gain: float = 1.0  # LSTM: the gain of forget and output gates grows from 1 to this
     input_gain: float = 1.0  # and that of input gates and candidates to this
     gain_start: float = 0.3  # the part of the training before they grow
+    # LSTM: what weights move by at every update, in learning rates; the last two from gain_start
+    recurrent_pull: float = 0.0  # U towards 0
+    read_out_pull: float = 0.0  # V towards 0, output gates towards closed
+    saturation: float = 0.0  # every letter's gates and candidates away from 0
+    turn_smoothing: float = 0.0  # second half: weight of a uniform target about the turns
     forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
 
     def __post_init__(self):
@@ -132,11 +138,21 @@ def far_recipe(language, kind, n_hidden):
     language.memoryless_excess. With no weight at all these steps would give a network no reason to
     tell A from B. Plain Adam: in the eigenbasis they count less far.
 
+    Three more make the count of a counting language inexact. Gates that see the hidden units change
+    with the count what a letter adds: so recurrent weights are pulled to 0, until gates see the
+    letter alone. Cells can drift against each other: so the read-out is pulled to few of them. And
+    a drift moves the states at which letters turn to steeper places of tanh, where the loss is
+    less: so the targets about the turns are softened, for all n meet a finite logit only where the
+    count is exact. Where all letters are alike, gates and candidates are pushed into saturation as
+    well: every letter then adds 1, 0 or -1.
+
     Raises RecipeError for an SRN, whose units have no gates, and for random walks.
     """
     if kind != "lstm" or language.judges_choices:
         raise RecipeError("only LSTMs that count have a recipe for counting far: use --model lstm")
     alike = max(map(max, language.blocks), default=1) == 1
+    exact = {"recurrent_pull": 1.0, "read_out_pull": 0.3, "turn_smoothing": 0.02}
+    exact["saturation"] = 1.0 if alike else 0.0
     return Recipe(
         n_sequences=128_000,
         batch_size=16,
@@ -147,6 +163,7 @@ def far_recipe(language, kind, n_hidden):
         input_gain=30.0 if alike else 1.0,
         stochastic_weight=0.2,
         stochastic_target="mean",
+        **(exact if language.blocks else {}),
     )
 
 

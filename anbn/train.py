@@ -12,9 +12,10 @@ clipped and followed by itself: network s of an ensemble is network s alone with
 from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import softshrink
 
 from anbn.evaluate import N_STREAMS, coursework_loss, streams_right
-from anbn.loss import Batch, loss_and_gradients
+from anbn.loss import Batch, loss_and_gradients, smoothing_gradients
 from anbn.models import MODELS
 from anbn.optim import OPTIMIZERS, join_networks, select_state
 from anbn.recipes import RecipeError
@@ -130,7 +131,12 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
         _, cross_entropy, gradient = loss_and_gradients(
             model, batch, recipe.stochastic_weight, mean, gain
         )
+        if recipe.turn_smoothing and 2 * update >= last:
+            smoothing = smoothing_gradients(model, batch, recipe.stochastic_weight, gain)
+            gradient += recipe.turn_smoothing * smoothing
         optimizer.step(clipped(gradient, recipe.clip), recipe.rate(update))
+        if model.kind == "lstm":
+            _regularize(model, recipe, update)
         if recipe.max_weight is not None:
             for weights in (model.W, model.U):
                 weights.clamp_(-recipe.max_weight, recipe.max_weight)
@@ -147,6 +153,20 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
             yield Record(sequences, loss, mean_cross_entropy, right, optimizer.state)
             model.scale_weights(1 / gain)
             total, counted = 0, 0
+
+
+def _regularize(model, recipe, update):
+    """Move the weights of LSTMs by the recipe's pulls, in place. Softly thresholded weights can
+    become 0 exactly."""
+    rate, begun = recipe.rate(update), update >= recipe.gain_start * recipe.n_updates
+    if recipe.recurrent_pull:
+        model.U.copy_(softshrink(model.U, recipe.recurrent_pull * rate))
+    if recipe.read_out_pull and begun:
+        model.V.copy_(softshrink(model.V, recipe.read_out_pull * rate))
+        model.W[..., 3 * model.n_hidden :] -= recipe.read_out_pull * rate  # output gates
+    if recipe.saturation and begun:
+        away = (model.W + model.hid_bias[:, None]).sign()  # (S, K, 4H)
+        model.W.add_(away, alpha=recipe.saturation * rate)
 
 
 def _batches(language, recipe, seeds, first, last):

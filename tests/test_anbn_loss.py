@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from anbn import compiled
-from anbn.loss import Batch, loss_and_gradients
+from anbn.loss import Batch, loss_and_gradients, smoothing_gradients
 from anbn.models import MODELS
 
 S, B, T, K, H = 3, 5, 9, 3, 2
@@ -89,3 +89,24 @@ def test_a_network_that_is_not_a_number_is_not_hidden(monkeypatch, kind, compile
     for value in loss_and_gradients(model, some_batch(2)):
         finite = value.isfinite().view(S, -1).all(1)
         assert finite.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("compiler", [True, False])
+@torch.no_grad()
+def test_smoothing_is_a_uniform_target_about_the_turns(monkeypatch, compiler):
+    """A B B B C: at the last two B, and at C, which A follows. A A B C: at B and at C."""
+    if not compiler:
+        monkeypatch.setattr(compiled, "load", lambda: None)
+    model = some_model("lstm", torch.float32).select([0])
+    symbols = torch.tensor([[[0, 1, 1, 1, 2, 0], [0, 0, 1, 2, 0, 0]]])  # (S, B, T + 1)
+    valid = torch.tensor([[[True] * 5, [True] * 4 + [False]]])
+    batch = Batch(symbols, valid, valid & (symbols[..., :-1] > 0))
+    turns = torch.tensor([[[0, 0, 1, 1, 1], [0, 0, 1, 1, 0]]])
+    flat = [getattr(model, name).requires_grad_() for name in model.names]
+    with torch.enable_grad():
+        surprise = -model(symbols[..., :-1]).logits.log_softmax(-1).mean(-1)  # (S, B, T)
+        loss = (surprise * turns).sum() / (6 + 0.3 * 3)  # six certain steps, three that are not
+        gradients = torch.autograd.grad(loss, flat)
+    expected = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
+    measured = smoothing_gradients(model, batch, stochastic_weight=0.3)
+    torch.testing.assert_close(measured, expected, atol=1e-5, rtol=1e-4)

@@ -48,6 +48,10 @@ class Separated(Language):
         {"warm_up": 2},
         {"noise": None},
         {"forget_bias": math.nan},
+        {"recurrent_pull": -1},
+        {"read_out_pull": math.nan},
+        {"saturation": math.inf},
+        {"turn_smoothing": 1.5},
     ],
 )
 def test_impossible_recipes(options):

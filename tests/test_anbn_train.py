@@ -8,6 +8,7 @@ import torch
 from anbn import compiled
 from anbn import train as training
 from anbn.counting import CountingLanguage
+from anbn.reach import first_failing_n
 from anbn.reber import ReberLanguage
 from anbn.recipes import Recipe, RecipeError, default_recipe, far_recipe, with_options
 from anbn.train import TrainingDiverged, build, clipped, train
@@ -229,6 +230,45 @@ def test_pre_activations_grow_steeper_and_stay_so():
     model.scale_weights(1 / last)
     torch.testing.assert_close(model(inputs, gain=last).logits, steep.logits)
     assert not torch.allclose(model(inputs).logits, steep.logits, atol=1e-3)
+
+
+@torch.no_grad()
+def test_pulls_and_pushes_move_the_weights_by_a_part_of_the_learning_rate():
+    quiet = {"n_sequences": 4, "batch_size": 4, "optimizer": "sgd", "learning_rate": 1.0}
+    quiet |= {"warm_up": 0.0, "clip": 1e-20, "gain_start": 0.0}  # no step but the recipe's own
+
+    def moved(**pulls):
+        recipe = Recipe(**quiet, **pulls)
+        before = build(ANB2N, "lstm", 2, [3], recipe)
+        after, _ = run(recipe, [3], "lstm")
+        pairs = {name: (getattr(before, name), getattr(after, name)) for name in before.names}
+        changed = {name: new - old for name, (old, new) in pairs.items() if not new.equal(old)}
+        return pairs, changed
+
+    pairs, changed = moved(recurrent_pull=0.3)
+    assert set(changed) == {"U"}
+    torch.testing.assert_close(pairs["U"][1].abs(), (pairs["U"][0].abs() - 0.3).clamp(min=0))
+    assert (pairs["U"][1] == 0).any()
+    pairs, changed = moved(read_out_pull=0.1)
+    assert set(changed) == {"V", "W"}
+    torch.testing.assert_close(pairs["V"][1].abs(), (pairs["V"][0].abs() - 0.1).clamp(min=0))
+    expected = torch.tensor([0.0] * 6 + [-0.1] * 2).expand(1, 2, 8)  # gates i, f, g, o
+    torch.testing.assert_close(changed["W"], expected)
+    pairs, changed = moved(saturation=0.1)
+    rows = [pairs["W"][k] + pairs["hid_bias"][k][:, None] for k in (0, 1)]
+    torch.testing.assert_close(rows[1].abs(), rows[0].abs() + 0.1)
+
+
+@pytest.mark.rounding
+@pytest.mark.skipif(compiled.load() is None, reason="takes minutes without a compiler")
+@pytest.mark.parametrize("multiples, least", [((1, 2), 30), ((1, 1), 1000)])
+def test_far_networks_count_on(multiples, least):
+    """Half of them at least: cells that a letter moves by a fraction as well."""
+    language, seeds = CountingLanguage(multiples, 3), range(42000, 42006)
+    recipe = with_options(far_recipe(language, "lstm", 3), n_sequences=32_000)
+    model = build(language, "lstm", 3, seeds, recipe)
+    list(train(model, language, recipe, seeds, report_every=32_000, evaluate=False))
+    assert first_failing_n(model, language, 1000).median() > least
 
 
 def test_a_language_without_a_mean_has_none_to_learn():
