@@ -4,6 +4,7 @@ from reporting.measured import FIRST_SEED, interval, table
 
 NETWORKS = 100
 NESTED, CROSSED, SUM = "a^n b^m c^m d^n", "a^n b^m c^n d^m", "a^n b^m c^(n+m)"
+FAR = "--model lstm --hid 4 --recipe far --n_most 60"
 TASKS = {  # options, what is trained
     "nested_lstm2": ("--lang anbmcmdn --model lstm --hid 2", f"{NESTED}, LSTM-2"),
     "nested_lstm3": ("--lang anbmcmdn --model lstm", f"{NESTED}, LSTM-3"),
@@ -26,14 +27,9 @@ TASKS = {  # options, what is trained
     "dyck2_lstm6": ("--lang dyck2 --model lstm --hid 6", "dyck2, LSTM-6"),
     "dyck2_lstm12": ("--lang dyck2 --model lstm", "dyck2, LSTM-12"),
     "dyck2_srn12": ("--lang dyck2", "dyck2, SRN-12"),
-    "nested_far": (
-        "--lang anbmcmdn --model lstm --recipe far --n_most 60",
-        f"{NESTED}, LSTM-3, far",
-    ),
-    "crossed_far": (
-        "--lang anbmcndm --model lstm --recipe far --n_most 60",
-        f"{CROSSED}, LSTM-3, far",
-    ),
+    "nested_far": (f"--lang anbmcmdn {FAR}", f"{NESTED}, LSTM-4, far"),
+    "crossed_far": (f"--lang anbmcndm {FAR}", f"{CROSSED}, LSTM-4, far"),
+    "sum_far": (f"--lang anbmcn+m {FAR}", f"{SUM}, LSTM-4, far"),
 }
 IN_QUICK = ("nested_lstm3", "dyck2_lstm4")
 EXACT = ("anbmcmdn", "anbmcndm", "anbmcn+m", "dyck1")
