@@ -17,6 +17,7 @@ import torch
 from anbn.reach import first_failing_n, groups
 
 N_STREAMS = 300  # fresh streams that decide whether a network has solved its language
+MIN_STEPS = 30  # at a height of the stack, so that their share means something
 SOLVED = 0.99  # the fraction of them that must be right at every step
 
 
@@ -142,8 +143,9 @@ def _on_streams(model, stream, language):
     if language.judges_choices:
         figures["choice_accuracy"] = _mean(right, stream.valid & ~stream.deterministic)
     if stream.buried is not None:
-        heights = range(int(stream.buried.max()) + 1)
         opened = stream.valid & (stream.state > 0)
+        steps = stream.buried[opened].bincount()
+        heights = range(int((steps >= MIN_STEPS).cumprod(0).sum()))
         each = [_mean(right, opened & (stream.buried == height)) for height in heights]
         figures["buried_accuracy"] = torch.stack(each, 1)
     return figures
