@@ -1,8 +1,8 @@
 """Languages beyond the source's: several counters, and brackets."""
 
+from reporting.anbn import NETWORKS, cell_changes, quoted
 from reporting.measured import FIRST_SEED, interval, table
 
-NETWORKS = 100
 NESTED, CROSSED, SUM = "a^n b^m c^m d^n", "a^n b^m c^n d^m", "a^n b^m c^(n+m)"
 FAR = "--model lstm --hid 4 --recipe far --n_most 60"
 TASKS = {  # options, what is trained
@@ -60,10 +60,8 @@ def text(measured):
         where=measured.where("nested_lstm3"),
         rates=rates(found),
         commands=measured.commands(TASKS),
-        explanation="".join(
-            f"> {line}\n" for line in measured["nested_lstm3"]["seq_plot"]["explanation"]
-        ),
-        cells=cells(measured["nested_lstm3"]["seq_plot"]),
+        explanation=quoted(measured["nested_lstm3"]["seq_plot"]["explanation"]),
+        cells=cell_changes(measured["nested_lstm3"]["seq_plot"]),
         heights=heights(found),
         exact=exact(measured),
     )
@@ -89,17 +87,6 @@ def rates(found):
         "excess, nats (median) | training, all",
         rows,
     )
-
-
-def cells(plot):
-    changes = plot["cell_changes"]
-    stages = list(dict.fromkeys(change["stage"] for change in changes))
-    rows = [
-        [stage, *(f"{c['mean']:+.2f} +- {c['spread']:.2f}" for c in changes if c["stage"] == stage)]
-        for stage in stages
-    ]
-    units = (f"cell {u + 1}" for u in range(len(rows[0]) - 1))
-    return table(" | ".join(("stage", *units)), rows)
 
 
 def heights(found):
