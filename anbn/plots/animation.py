@@ -119,7 +119,8 @@ def _draw_states(ax, trace, machine, b):
         if all(abs(centre - other).max() > 0.05 for other in named):
             named.append(centre)
             place = {"xy": centre, "xycoords": "axes fraction", "textcoords": "offset points"}
-            ax.annotate(str(state), xytext=(4, 4), color="0.4", fontsize=FONT, zorder=4, **place)
+            offset = (4, -11) if centre[1] > 0.9 else (4, 4)
+            ax.annotate(str(state), xytext=offset, color="0.4", fontsize=FONT, zorder=4, **place)
     ax.plot(*points.numpy().T, ".", color="0.55", ms=3, zorder=3)
     return plane.flat(path).numpy()
 
