@@ -114,9 +114,8 @@ def test_results_are_saved_before_they_are_printed(within, tmp_path, monkeypatch
     assert {"model.pt", "summary.json", "trace.csv", "over_time.png"} <= names
 
 
-def test_resume_equals_uninterrupted(within, commands, tmp_path, monkeypatch, undrawn):
-    monkeypatch.setattr(seq_train, "CHECKPOINT_EVERY", 1000)
-    words = "--epoch 3 --seeds 2 --batch_size 8 --quiet --out".split()
+def test_resume_equals_uninterrupted(within, commands, tmp_path, undrawn):
+    words = "--epoch 3 --save_every 1 --seeds 2 --batch_size 8 --quiet --out".split()
     whole = within(seq_train, *words, tmp_path)
     folder = commands.folder(whole)
     names = {f"anbn_srn2_{k}.pth" for k in (1, 2, 3)}
