@@ -1,7 +1,8 @@
 """Every verdict a second time: numpy, one string at a time, written from the definitions.
 
 Only the drawn strings are taken from the package, as text. The networks, 20 of each kind, are set
-by hand and then disturbed more and more, from solved to useless, and drawn at random.
+by hand and then disturbed more and more, from solved to useless, drawn at random, and trained a
+little.
 """
 
 import numpy as np
@@ -13,6 +14,8 @@ from anbn.evaluate import evaluate, likelier, streams_right
 from anbn.handset import handset
 from anbn.models import LSTM, MODELS, SRN
 from anbn.reach import learned_counts
+from anbn.recipes import default_recipe, with_options
+from anbn.train import build, train
 
 N_STREAMS, N_MOST = 8, 7
 KINDS = [
@@ -92,7 +95,7 @@ def grammar_network(kind, graph, large=8.0):
 
 
 def networks(name, kind):
-    """20 networks: set by hand, disturbed by factors 1 + sigma * normal, and 4 at random."""
+    """20 networks: set by hand, disturbed by factors 1 + sigma * normal; 2 at random, 2 trained."""
     multiples = MULTIPLES.get(name)
     if multiples is None:
         exact = grammar_network(kind, arcs(name == "ereber"))
@@ -123,8 +126,14 @@ def networks(name, kind):
     model = (SRN if kind == "srn" else LSTM).from_parameters(
         {k: torch.stack([parts[k] for parts in disturbed]) for k in exact}
     )
-    random = MODELS[kind](model.n_symbols, model.n_hidden, seeds=range(4), init=1.5).double()
-    joined = {k: torch.cat([getattr(model, k), getattr(random, k)]).detach() for k in model.names}
+    random = MODELS[kind](model.n_symbols, model.n_hidden, seeds=range(2), init=1.5).double()
+    language = named("reber" if name == "ereber" else name, embed=name == "ereber")
+    recipe = with_options(default_recipe(language, kind, model.n_hidden), n_sequences=640)
+    little = build(language, kind, model.n_hidden, [7, 8], recipe)
+    for _ in train(little, language, recipe, [7, 8], evaluate=False):
+        pass
+    every = model, random, little.double()
+    joined = {k: torch.cat([getattr(m, k) for m in every]).detach() for k in model.names}
     return type(model).from_parameters(joined)
 
 
