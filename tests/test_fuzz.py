@@ -25,7 +25,8 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", 4))
 # Small sizes and absurd ones: what lies between is right, and takes long.
 VALUES = ["", "0", "1", "2", "3", "-1", "0.5", "1e-3", "1e30", "1e300", "nan", "inf", "-inf", "x"]
 VALUES += ["99999999999", str(2**63 - 1), str(2**64), "True", "False", "None", "'", "\u304a", "a"]
-VALUES += ["anbn", "anb2n", "reber", "anbncndnen", "lin", "full", "conv", "tuned", "far", "usual"]
+VALUES += "anbn anb2n reber anbncndnen anbmcmdn anbmcn+m dyck1 dyck2 a.txt b.py usual far".split()
+VALUES += ["lin", "full", "conv", "tuned"]
 VALUES += ["lstm", "srn", "adam", "sgd", "step", "sig", "xor", "check", "cpu", "cuda", "missing.pt"]
 TINY = {
     "kuzu_main": "--out out --net lin --epochs 1 --data_dir {data_dir}",

@@ -71,7 +71,9 @@ def pair_map(right, networks, best):
     titles = f"{len(right)} networks: right, %", f"the best one, network {best + 1}: right or wrong"
     for ax, share, title in zip(panels, shares, titles, strict=True):
         extent = (0.5, n_most + 0.5) * 2
-        image = ax.imshow(share.T, vmin=0, vmax=100, cmap="viridis", origin="lower", extent=extent)
+        image = ax.imshow(
+            share.T.numpy(), vmin=0, vmax=100, cmap="viridis", origin="lower", extent=extent
+        )
         ax.set(xlabel=language.axes[0], ylabel=language.axes[1])
         ax.set_title(title, fontsize=FONT)
         if not language.judges_choices:
@@ -91,8 +93,14 @@ def stack(right, networks):
     ax = figure.add_subplot()
     heights = range(right.shape[1])
     thin = {"color": SOLVED, "alpha": max(0.25, min(0.9, 8 / len(right))), "lw": 1}
-    ax.plot(heights, 100 - 100 * right.T, **thin)
-    ax.plot(heights, 100 - 100 * right.mean(0), "o-", color="black", label="mean over the networks")
+    ax.plot(heights, 100 - 100 * right.T.numpy(), **thin)
+    ax.plot(
+        heights,
+        100 - 100 * right.mean(0).numpy(),
+        "o-",
+        color="black",
+        label="mean over the networks",
+    )
     ax.set(
         xlabel="brackets that have lain on the last one open", ylabel="steps wrong, %", ylim=(0, 60)
     )
