@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -92,10 +93,12 @@ def within(capsys, monkeypatch):
         monkeypatch.setattr(sys, "argv", line)
         monkeypatch.setattr(common.processes, "usable_cores", lambda: 1)
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        memory = resource.getrlimit(resource.RLIMIT_DATA)  # what is free, for processes to come too
         try:
             with pytest.raises(SystemExit) as caught:
                 run(script.main)
         finally:
+            resource.setrlimit(resource.RLIMIT_DATA, memory)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         shown = capsys.readouterr()
