@@ -56,7 +56,7 @@ def reach(first_failing_n, n_most, trained_to, title):
     ax.set_xlabel(f"n, tried up to {n_most:,}")
     ax.set_ylabel("networks right at every string up to n, %")
     ax.grid(alpha=0.3, which="both")
-    ax.legend(fontsize=FONT, loc="upper right")
+    ax.legend(fontsize=FONT, loc="lower left")
     return figure
 
 
