@@ -245,12 +245,13 @@ def test_languages_of_ones_own_and_moving_pictures(within, tmp_path, monkeypatch
         done = within(seq_train, "--lang", file, "--model", "lstm", *options)
         assert done.returncode in (0, 1) and f"{name}, LSTM with 3 hidden units" in done.stdout
         run = done.stdout.splitlines()[-1].removeprefix("Run folder: ")
-        done = within(
-            seq_plot, "--lang", file, "--animate", *"--num_plot 2 --quiet --out results".split()
-        )
+        words = "--num_plot 2 --quiet --out results".split()
+        if file == "own.py":
+            words.append("--animate")
+        done = within(seq_plot, "--lang", file, *words)
         assert done.returncode == 0 and run in done.stdout and not done.stderr
         drawn = tmp_path / done.stdout.splitlines()[-1].removeprefix("Run folder: ")
-        for gif in ("animation.gif", "training.gif"):
+        for gif in ("animation.gif", "training.gif") if file == "own.py" else ():
             assert (drawn / gif).read_bytes()[:6] == b"GIF89a"
         resumed = ("--resume", run, "--epoch", "4", "--processes", "1", "--quiet", "--out", "other")
         done = within(seq_train, *resumed)
