@@ -5,7 +5,6 @@ import torch
 from PIL.Image import fromarray
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms.functional import to_tensor
 
 from benchmarks.timing import compare, peak
 from kuzu.data import load_kana
@@ -54,13 +53,16 @@ class Pictures(Dataset):
     """The training images as torchvision's examples read them, one by one."""
 
     def __init__(self, data):
+        from torchvision.transforms.functional import to_tensor  # imports much, for this alone
+
         self.images, self.labels = data.train_images, data.train_labels
+        self.to_tensor = to_tensor
 
     def __len__(self):
         return len(self.labels)
 
     def __getitem__(self, index):
-        return to_tensor(fromarray(self.images[index].numpy())), int(self.labels[index])
+        return self.to_tensor(fromarray(self.images[index].numpy())), int(self.labels[index])
 
 
 def plain_network(net):
