@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .winograd import convolve
+
 
 def identity(layer, x):
     """No normalization."""
@@ -56,11 +58,11 @@ class NetConv(nn.Module):
         self.to(memory_format=torch.channels_last)  # faster convolutions
 
     def forward(self, images, norm=identity):
-        # Pooling before the ReLU gives the same result, with a quarter of the work after it.
+        # Pooling before the bias and the ReLU gives the same result, with a quarter of their work.
         x = F.max_pool2d(self.conv1(images[:, None]), 2)  # (N, 32, 12, 12)
         x = F.relu(norm("conv1", x))
-        x = F.max_pool2d(self.conv2(x), 2)  # (N, 64, 4, 4)
-        x = F.relu(norm("conv2", x))
+        x = F.max_pool2d(convolve(x, self.conv2.weight), 2)  # (N, 64, 4, 4)
+        x = F.relu(norm("conv2", x + self.conv2.bias[:, None, None]))
         x = F.relu(norm("hidden", self.hidden(x.flatten(1))))  # (N, 50)
         return F.log_softmax(self.output(x), 1)
 

@@ -28,7 +28,12 @@ class Optimizer:
     def step(self, gradients, lr):
         """Update the parameters in place; gradients: in the parameters' order."""
         self.n_updates += 1
-        recipe, weights, gradients = self.recipe, self.parameters, list(gradients)
+        recipe, weights = self.recipe, self.parameters
+        # The fused updates pair numbers by their place in memory, not by their index.
+        gradients = [
+            g if g.stride() == w.stride() else torch.empty_like(w).copy_(g)
+            for w, g in zip(weights, gradients, strict=True)
+        ]
         options = {"lr": lr, "weight_decay": recipe.weight_decay, "maximize": False}
         if recipe.optimizer == "adamw":
             options |= {"beta1": recipe.momentum, "beta2": 0.99, "eps": 1e-8, "amsgrad": False}

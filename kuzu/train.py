@@ -167,7 +167,7 @@ def run_epoch(trained, optimizer, images, labels, order, recipe, progress, numbe
 
 
 @torch.inference_mode()
-def evaluate(model, images, labels, batch_size=1000):
+def evaluate(model, images, labels, batch_size=200):
     """Evaluate on uint8 images (N, 28, 28) and labels (N,) on the model's device."""
     outputs = torch.cat([model(scaled(part)) for part in images.split(batch_size)])  # (N, 10)
     predictions = outputs.argmax(1)

@@ -35,13 +35,20 @@ def torchs(parameters, recipe):
 def layers():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return nn.Linear(5, 3)
+        return nn.Sequential(
+            nn.Linear(5, 3), nn.Conv2d(4, 3, 2).to(memory_format=torch.channels_last)
+        )
+
+
+def gradients_of(model, k):
+    """Some of step k, in another order in memory than the weights."""
+    sizes = [p.shape[::-1] for p in model.parameters()]
+    return [torch.randn(s, generator=seeded(k)).permute(*reversed(range(len(s)))) for s in sizes]
 
 
 def steps(optimizer, layer, first, last):
     for k in range(first, last):
-        gradients = [torch.randn(p.shape, generator=seeded(k)) for p in layer.parameters()]
-        optimizer.step(gradients, 0.05 / (k + 1))
+        optimizer.step(gradients_of(layer, k), 0.05 / (k + 1))
 
 
 @pytest.mark.rounding
@@ -54,8 +61,8 @@ def test_updates_are_torchs(recipe):
     reference = torchs(theirs.parameters(), recipe)
     for k in range(20):
         reference.param_groups[0]["lr"] = 0.05 / (k + 1)
-        for parameter in theirs.parameters():
-            parameter.grad = torch.randn(parameter.shape, generator=seeded(k))
+        for parameter, gradient in zip(theirs.parameters(), gradients_of(theirs, k), strict=True):
+            parameter.grad = torch.empty_like(parameter).copy_(gradient)
         reference.step()
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
