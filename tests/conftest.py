@@ -13,6 +13,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """The whole suite takes every core, file by file, where pytest-xdist is there; -n 0: one."""
+    whole = not config.option.file_or_dir and not hasattr(config, "workerinput")
+    if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
+        config.option.numprocesses, config.option.dist = "auto", "loadfile"
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """Tests compute on one thread: several wait for each other wherever something else runs."""
