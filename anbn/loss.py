@@ -53,6 +53,19 @@ def smoothing_gradients(model, batch, stochastic_weight=1.0, gain=None):
 
 
 @torch.enable_grad()
+def closure_gradients(model, strings):
+    """The gradients (S, P) of the variance of the states in which single strings (N,), a Stream,
+    end, their common start among them: 0 where a network that has read a string is as before."""
+    hidden, n_read = model(strings.inputs).hidden, strings.valid.sum(-1)  # (S, N, T, H), (N,)
+    ends = hidden[:, torch.arange(len(n_read)), n_read - 1]  # (S, N, H)
+    ends = torch.cat((model.start(1).hidden, ends), 1)
+    variance = ends.var(1, correction=0).mean(-1).sum()
+    parameters = [getattr(model, name) for name in model.names]
+    gradients = torch.autograd.grad(variance, parameters, materialize_grads=True)
+    return torch.cat([gradient.flatten(1) for gradient in gradients], 1)
+
+
+@torch.enable_grad()
 def plain_loss_and_gradients(model, batch, stochastic_weight, mean, gain):
     """loss_and_gradients in torch operations."""
     n_steps = int(batch.valid.flatten(0, 1).any(0).nonzero().max()) + 1  # of the longest stream

@@ -23,6 +23,7 @@ LIMITS = (  # settings: what they are, the least and the largest they may be, an
     (("clip", "max_weight", "init"), Real, TINY, HUGE, "a number above 0"),
     (("stochastic_weight", "noise"), Real, 0, HUGE, "a number not below 0"),
     (("recurrent_pull", "read_out_pull", "saturation"), Real, 0, HUGE, "a number not below 0"),
+    (("inhibition", "closure"), Real, 0, HUGE, "a number not below 0"),
     (("identity", "forget_bias"), Real, -HUGE, HUGE, "a number"),
     (("gate_gain", "input_gain"), Real, TINY, 1e6, "a number above 0, at most 10^6"),
     (("learning_rate",), Real, TINY, 1e30, "a number above 0, at most 10^30"),
@@ -52,14 +53,16 @@ class Recipe:
     stochastic_target: str = "next"  # what these learn: the next symbol; or mean, see far_recipe
     init: float | None = None  # normal(0, init) parameters; None: uniform in +-1/sqrt(H)
     identity: float = 0.0  # SRN: recurrent weights start as this times the identity, and noise
+    inhibition: float = 0.0  # SRN: or as minus this in all, shared by the units, and noise
     noise: float = 0.1  # standard deviation of that noise
     gate_gain: float = 1.0  # LSTM: the gain of forget and output gates grows from 1 to this
     input_gain: float = 1.0  # and that of input gates and candidates to this
     gain_start: float = 0.3  # the part of the training before they grow
-    # LSTM: what weights move by at every update, in learning rates; the last two from gain_start
+    # What weights move by at every update, in learning rates; the last two from gain_start
     recurrent_pull: float = 0.0  # U towards 0
-    read_out_pull: float = 0.0  # V towards 0, output gates towards closed
+    read_out_pull: float = 0.0  # V towards 0, an LSTM's output gates towards closed
     saturation: float = 0.0  # every letter's gates and candidates away from 0
+    closure: float = 0.0  # weight of the variance of the states that training strings end in
     turn_smoothing: float = 0.0  # second half: weight of a uniform target about the turns
     forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
 
@@ -127,43 +130,71 @@ def default_recipe(language, kind, n_hidden):
 
 
 def far_recipe(language, kind, n_hidden):
-    """The recipe for LSTMs that count far beyond the longest n in training, and whose predictions
-    are probabilities at every step.
+    """The recipe for networks that count far beyond the longest n in training, and whose
+    predictions are probabilities at every step.
 
-    Soft gates let a cell leak at every step: so once the count is found, the gain of forget and
-    output gates grows until they switch, and, less, that of input gates and candidates (where a
-    letter takes back half of what another adds, these must stay soft). That no n in training is
-    larger than it is must not be learned: so steps that are not certain learn their mean
-    distribution after each symbol, P(B) = 1 / mean n after any A; what that gives up is
-    language.memoryless_excess. With no weight at all these steps would give a network no reason to
-    tell A from B. Plain Adam: in the eigenbasis they count less far.
+    That no n in training is larger than it is must not be learned: so steps that are not certain
+    learn their mean distribution after each symbol, P(B) = 1 / mean n after any A; what that gives
+    up is language.memoryless_excess. With no weight at all these steps would give a network no
+    reason to tell A from B. And where a count is a little off, letters turn at steeper places of
+    tanh, where the loss is less: so the targets about the turns are softened, for all n meet a
+    finite logit only where the count is exact. Plain Adam: in the eigenbasis they count less far.
 
-    Three more make the count of a counting language inexact. Gates that see the hidden units change
-    with the count what a letter adds: so recurrent weights are pulled to 0, until gates see the
-    letter alone. Cells can drift against each other: so the read-out is pulled to few of them. And
-    a drift moves the states at which letters turn to steeper places of tanh, where the loss is
-    less: so the targets about the turns are softened, for all n meet a finite logit only where the
-    count is exact. Where all letters are alike, gates and candidates are pushed into saturation as
-    well: every letter then adds 1, 0 or -1.
-
-    Raises RecipeError for an SRN, whose units have no gates, and for random walks.
+    Raises RecipeError for random walks, and for SRNs on any language but a^n b^n.
     """
-    if kind != "lstm" or language.judges_choices:
-        raise RecipeError("only LSTMs that count have a recipe for counting far: use --model lstm")
+    if language.judges_choices:
+        raise RecipeError("only languages that count have a recipe for counting far")
+    mean = {"optimizer": "adam", "stochastic_weight": 0.2, "stochastic_target": "mean"}
+    if kind == "srn":
+        if language.blocks != ((1,), (1,)):
+            raise RecipeError("SRNs count far on anbn alone: use --model lstm, or --lang anbn")
+        return _far_srn(mean)
+    return _far_lstm(language, mean)
+
+
+def _far_lstm(language, mean):
+    """Soft gates let a cell leak at every step: so once the count is found, the gain of forget and
+    output gates grows until they switch, and, less, that of input gates and candidates (where a
+    letter takes back half of what another adds, these must stay soft).
+
+    Gates that see the hidden units change with the count what a letter adds: so recurrent weights
+    are pulled to 0, until gates see the letter alone. Cells can drift against each other: so the
+    read-out is pulled to few of them. Where all letters are alike, gates and candidates are pushed
+    into saturation as well: every letter then adds 1, 0 or -1.
+    """
     alike = max(map(max, language.blocks), default=1) == 1
     exact = {"recurrent_pull": 1.0, "read_out_pull": 0.3, "turn_smoothing": 0.02}
     exact["saturation"] = 1.0 if alike else 0.0
     return Recipe(
         n_sequences=128_000,
         batch_size=16,
-        optimizer="adam",
         learning_rate=0.03 if language.n_symbols == 2 else 0.04,
         forget_bias=1.0,
         gate_gain=200.0,
         input_gain=30.0 if alike else 1.0,
-        stochastic_weight=0.2,
-        stochastic_target="mean",
+        **mean,
         **(exact if language.blocks else {}),
+    )
+
+
+def _far_srn(mean):
+    """Reading A must contract the distance between two counts as much as reading B expands it, for
+    what is left over grows with every letter (Rodriguez, Wiles & Elman 1999). So the states that
+    training strings end in are pulled together. Units that start by inhibiting each other jump to
+    and fro about the fixed points, where both factors are eigenvalues and the same for all n;
+    near the identity they drift along instead, until tanh saturates.
+    """
+    return Recipe(
+        n_sequences=96_000,
+        batch_size=16,
+        learning_rate=0.05,
+        warm_up=0.2,
+        inhibition=2.0,
+        closure=100.0,
+        turn_smoothing=0.1,
+        read_out_pull=0.1,
+        gain_start=0.0,
+        **mean,
     )
 
 

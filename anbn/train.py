@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import softshrink
 
 from anbn.evaluate import N_STREAMS, coursework_loss, streams_right
-from anbn.loss import Batch, loss_and_gradients, smoothing_gradients
+from anbn.loss import Batch, closure_gradients, loss_and_gradients, smoothing_gradients
 from anbn.models import MODELS
 from anbn.optim import OPTIMIZERS, join_networks, select_state
 from anbn.recipes import RecipeError
@@ -50,11 +50,12 @@ def build(language, kind, n_hidden, seeds, recipe):
     seed alone. Raises ModelError for impossible sizes."""
     model = MODELS[kind](language.n_symbols, n_hidden, seeds=list(seeds), init=recipe.init)
     with torch.no_grad():
-        if kind == "srn" and recipe.identity:
+        if kind == "srn" and (recipe.identity or recipe.inhibition):
+            mean = recipe.identity * torch.eye(n_hidden) - recipe.inhibition / n_hidden
             for s, seed in enumerate(seeds):
                 generator = torch.Generator().manual_seed(_mixed(seed, 0))
                 noise = torch.randn(n_hidden, n_hidden, generator=generator)
-                model.U[s] = recipe.identity * torch.eye(n_hidden) + recipe.noise * noise
+                model.U[s] = mean + recipe.noise * noise
         if kind == "lstm":
             model.hid_bias[:, n_hidden : 2 * n_hidden] += recipe.forget_bias
     return model
@@ -123,6 +124,9 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
         if language.stochastic_mean is None:
             raise RecipeError(f"{language.name} has no mean distribution to learn: use next")
         mean = language.stochastic_mean.to(model.U)
+    strings = None
+    if recipe.closure:
+        strings = language.strings(torch.arange(1, language.length + 1)).to(model.U.device)
     total, counted = 0, 0
     model.scale_weights(1 / recipe.gain(first, model))
     for update, batch in _batches(language, recipe, seeds, first, last):
@@ -134,9 +138,10 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
         if recipe.turn_smoothing and 2 * update >= last:
             smoothing = smoothing_gradients(model, batch, recipe.stochastic_weight, gain)
             gradient += recipe.turn_smoothing * smoothing
+        if strings is not None:
+            gradient += recipe.closure * closure_gradients(model, strings)
         optimizer.step(clipped(gradient, recipe.clip), recipe.rate(update))
-        if model.kind == "lstm":
-            _regularize(model, recipe, update)
+        _regularize(model, recipe, update)
         if recipe.max_weight is not None:
             for weights in (model.W, model.U):
                 weights.clamp_(-recipe.max_weight, recipe.max_weight)
@@ -156,14 +161,14 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
 
 
 def _regularize(model, recipe, update):
-    """Move the weights of LSTMs by the recipe's pulls, in place. Softly thresholded weights can
-    become 0 exactly."""
+    """Move the weights by the recipe's pulls, in place. Softly thresholded weights can become 0
+    exactly."""
     rate, begun = recipe.rate(update), update >= recipe.gain_start * recipe.n_updates
     if recipe.recurrent_pull:
         model.U.copy_(softshrink(model.U, recipe.recurrent_pull * rate))
     if recipe.read_out_pull and begun:
         model.V.copy_(softshrink(model.V, recipe.read_out_pull * rate))
-        model.W[..., 3 * model.n_hidden :] -= recipe.read_out_pull * rate  # output gates
+        model.W[..., 3 * model.n_hidden :] -= recipe.read_out_pull * rate  # an LSTM's output gates
     if recipe.saturation and begun:
         away = (model.W + model.hid_bias[:, None]).sign()  # (S, K, 4H)
         model.W.add_(away, alpha=recipe.saturation * rate)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from anbn import compiled
-from anbn.loss import Batch, loss_and_gradients, smoothing_gradients
+from anbn.counting import CountingLanguage
+from anbn.loss import Batch, closure_gradients, loss_and_gradients, smoothing_gradients
 from anbn.models import MODELS
 
 S, B, T, K, H = 3, 5, 9, 3, 2
@@ -110,3 +111,33 @@ def test_smoothing_is_a_uniform_target_about_the_turns(monkeypatch, compiler):
     expected = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
     measured = smoothing_gradients(model, batch, stochastic_weight=0.3)
     torch.testing.assert_close(measured, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@torch.no_grad()
+def test_closure_is_the_variance_of_the_states_that_strings_end_in(kind):
+    """The states read letter by letter; against finite differences."""
+    model = some_model(kind)
+    flat = model.flatten_parameters()
+    strings = CountingLanguage((1, 1, 1), 3).strings(torch.tensor([1, 2, 4]))
+
+    def variance():
+        ends = [model.start(1).hidden]
+        for n in (1, 2, 4):
+            state = model.start(1)
+            for letter in "0" * n + "1" * n + "2" * n:
+                state = model.step(torch.tensor([int(letter)]), state)
+            ends.append(state.hidden)
+        ends = torch.cat(ends, 1)  # (S, 4, H)
+        return (ends - ends.mean(1, keepdim=True)).square().mean((1, 2))
+
+    gradients = closure_gradients(model, strings)
+    for k in range(flat.shape[1]):
+        sides = []
+        for step in (1e-6, -1e-6):
+            flat[:, k] += step
+            sides.append(variance())
+            flat[:, k] -= step
+        torch.testing.assert_close(
+            gradients[:, k], (sides[0] - sides[1]) / 2e-6, atol=1e-8, rtol=1e-5
+        )

@@ -97,9 +97,10 @@ def test_there_is_a_recipe_for_every_language(language, kind):
     assert list(train(model, language, short, [0]))[-1].loss.isfinite().all()
 
 
-def test_only_counting_lstms_count_far():
+def test_only_networks_that_count_count_far():
     with pytest.raises(RecipeError, match="--model lstm"):
         far_recipe(ANB2N, "srn", 2)
+    assert far_recipe(CountingLanguage((1, 1), 8), "srn", 2).closure > 0
     with pytest.raises(RecipeError, match="count"):
         far_recipe(ReberLanguage(), "lstm", 3)
     assert far_recipe(Separated(4), "lstm", 3).stochastic_target == "mean"

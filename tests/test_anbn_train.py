@@ -271,6 +271,17 @@ def test_far_networks_count_on(multiples, least):
     assert first_failing_n(model, language, 1000).median() > least
 
 
+@pytest.mark.rounding
+def test_far_srns_count_beyond_their_training():
+    """Half of them at least half as far again, after a third of the training."""
+    language, seeds = CountingLanguage((1, 1), 6), range(43000, 43006)
+    recipe = with_options(far_recipe(language, "srn", 2), n_sequences=32_000)
+    model = build(language, "srn", 2, seeds, recipe)
+    assert (model.U.mean((1, 2)) + recipe.inhibition / 2).abs().max() < 4 * recipe.noise
+    list(train(model, language, recipe, seeds, report_every=32_000, evaluate=False))
+    assert first_failing_n(model, language, 1000).median() > 9
+
+
 def test_a_language_without_a_mean_has_none_to_learn():
     with pytest.raises(RecipeError, match="reber"):
         run(with_options(SHORT, stochastic_target="mean"), [0], language=ReberLanguage())
