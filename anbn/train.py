@@ -26,6 +26,7 @@ from anbn.recipes import RecipeError
 GROUP_SIZE = 25
 CHUNK = 32  # updates whose streams are drawn from one generator per network
 MAX_SYMBOLS = 1 << 22  # of the streams that are made at a time
+MAX_CLOSED = 16  # the largest n whose strings `closure` reads: its time grows with the longest
 MAX_LOSS = 1e4  # nats per symbol, more than any network that learns ever has
 N_REPORT = 50  # held-out streams on which a report measures the loss
 
@@ -126,7 +127,10 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
         mean = language.stochastic_mean.to(model.U)
     strings = None
     if recipe.closure:
-        strings = language.strings(torch.arange(1, language.length + 1)).to(model.U.device)
+        if not language.numbered:
+            raise RecipeError(f"the strings of {language.name} are not numbered: no closure")
+        n = torch.arange(1, min(language.length, MAX_CLOSED) + 1)
+        strings = language.strings(n).to(model.U.device)
     total, counted = 0, 0
     model.scale_weights(1 / recipe.gain(first, model))
     for update, batch in _batches(language, recipe, seeds, first, last):

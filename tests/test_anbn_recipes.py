@@ -52,6 +52,7 @@ class Separated(Language):
         {"read_out_pull": math.nan},
         {"saturation": math.inf},
         {"turn_smoothing": 1.5},
+        {"closure": -1},
     ],
 )
 def test_impossible_recipes(options):

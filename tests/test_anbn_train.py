@@ -282,9 +282,11 @@ def test_far_srns_count_beyond_their_training():
     assert first_failing_n(model, language, 1000).median() > 9
 
 
-def test_a_language_without_a_mean_has_none_to_learn():
+def test_a_random_walk_has_no_mean_to_learn_and_no_closure():
     with pytest.raises(RecipeError, match="reber"):
         run(with_options(SHORT, stochastic_target="mean"), [0], language=ReberLanguage())
+    with pytest.raises(RecipeError, match="reber are not numbered"):
+        run(with_options(SHORT, closure=1.0), [0], language=ReberLanguage())
 
 
 def test_training_is_the_same_whether_or_not_it_is_evaluated():
