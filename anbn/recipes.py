@@ -109,11 +109,11 @@ def default_recipe(language, kind, n_hidden):
     SRN: recurrent weights near the identity (Le, Jaitly & Hinton 2015), so that a unit keeps what
     it has counted; further from it where one letter stands for several. Two units bear larger steps
     than three or four, and without `closure`, which asks for a state to which every string returns,
-    some never count: they predict B for good, or end strings right of one or two n alone. On the
-    Reber grammar large recurrent weights can hold states together that must be told apart, those of
-    nodes 0 and 4: so weights are bounded, start small, and grow slowly. LSTM: forget gates that
-    start open (Gers et al. 2000). Embedded Reber: most steps are a coin's throw, whose noise drowns
-    the one that must be recalled unless they weigh less.
+    some stay where one or two n are wrong, or B is predicted for good. On the Reber grammar large
+    recurrent weights can hold states together that must be told apart, those of nodes 0 and 4: so
+    weights are bounded, start small, and grow slowly. LSTM: forget gates that start open (Gers et
+    al. 2000). Embedded Reber: most steps are a coin's throw, whose noise drowns the one that must
+    be recalled unless they weigh less.
     """
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
     small = sum(map(math.prod, sizes)) <= MAX_ROTATED
