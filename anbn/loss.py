@@ -53,10 +53,11 @@ def smoothing_gradients(model, batch, stochastic_weight=1.0, gain=None):
 
 
 @torch.enable_grad()
-def closure_gradients(model, strings):
+def closure_gradients(model, strings, gain=None):
     """The gradients (S, P) of the variance of the states in which single strings (N,), a Stream,
     end, their common start among them: 0 where a network that has read a string is as before."""
-    hidden, n_read = model(strings.inputs).hidden, strings.valid.sum(-1)  # (S, N, T, H), (N,)
+    hidden = model(strings.inputs, gain=gain).hidden  # (S, N, T, H)
+    n_read = strings.valid.sum(-1)  # (N,)
     ends = hidden[:, torch.arange(len(n_read)), n_read - 1]  # (S, N, H)
     ends = torch.cat((model.start(1).hidden, ends), 1)
     variance = ends.var(1, correction=0).mean(-1).sum()

@@ -163,11 +163,13 @@ def _far_lstm(language, mean):
     Gates that see the hidden units change with the count what a letter adds: so recurrent weights
     are pulled to 0, until gates see the letter alone. Cells can drift against each other: so the
     read-out is pulled to few of them. Where all letters are alike, gates and candidates are pushed
-    into saturation as well: every letter then adds 1, 0 or -1.
+    into saturation as well: every letter then adds 1, 0 or -1. What is saturated does not learn any
+    more: so by then every string must lead back to the start, or the first of a stream is misread.
     """
     alike = max(map(max, language.blocks), default=1) == 1
     exact = {"recurrent_pull": 1.0, "read_out_pull": 0.3, "turn_smoothing": 0.02}
-    exact["saturation"] = 1.0 if alike else 0.0
+    if alike:
+        exact |= {"saturation": 1.0, "closure": 1.0 if language.numbered else 0.0}
     return Recipe(
         n_sequences=128_000,
         batch_size=16,

@@ -143,7 +143,7 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
             smoothing = smoothing_gradients(model, batch, recipe.stochastic_weight, gain)
             gradient += recipe.turn_smoothing * smoothing
         if strings is not None:
-            gradient += recipe.closure * closure_gradients(model, strings)
+            gradient += recipe.closure * closure_gradients(model, strings, gain)
         optimizer.step(clipped(gradient, recipe.clip), recipe.rate(update))
         _regularize(model, recipe, update)
         if recipe.max_weight is not None:

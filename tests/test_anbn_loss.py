@@ -113,9 +113,10 @@ def test_smoothing_is_a_uniform_target_about_the_turns(monkeypatch, compiler):
     torch.testing.assert_close(measured, expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("gain", [None, 1.5])
 @pytest.mark.parametrize("kind", MODELS)
 @torch.no_grad()
-def test_closure_is_the_variance_of_the_states_that_strings_end_in(kind):
+def test_closure_is_the_variance_of_the_states_that_strings_end_in(kind, gain):
     """The states read letter by letter; against finite differences."""
     model = some_model(kind)
     flat = model.flatten_parameters()
@@ -126,12 +127,12 @@ def test_closure_is_the_variance_of_the_states_that_strings_end_in(kind):
         for n in (1, 2, 4):
             state = model.start(1)
             for letter in "0" * n + "1" * n + "2" * n:
-                state = model.step(torch.tensor([int(letter)]), state)
+                state = model.step(torch.tensor([int(letter)]), state, gain)
             ends.append(state.hidden)
         ends = torch.cat(ends, 1)  # (S, 4, H)
         return (ends - ends.mean(1, keepdim=True)).square().mean((1, 2))
 
-    gradients = closure_gradients(model, strings)
+    gradients = closure_gradients(model, strings, gain)
     for k in range(flat.shape[1]):
         sides = []
         for step in (1e-6, -1e-6):
