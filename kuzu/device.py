@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 
-from .models import build
+from .models import build, count_parameters
 from .train import prepare, run_epoch, seeded
 
 TOLERANCE = 0.02  # relative difference of losses; the lower precision of a GPU is far below it
@@ -28,7 +28,8 @@ def check_memory(net, n_hidden, batch_size, memory=None):
             return
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     # Weights, gradients, two moments and what is kept of a record; values and their gradients.
-    weights = 24 * {"lin": 7850, "full": 795 * n_hidden + 10, "conv": 103_856}[net]  # bytes
+    one, two = (count_parameters(build(net, n))[1] for n in (1, 2))  # linear in n_hidden
+    weights = 24 * (one + (n_hidden - 1) * (two - one))  # bytes
     values = 4 * {"lin": 1600, "full": 1600 + 4 * n_hidden, "conv": 75_000}[net] * batch_size
     if weights + values > memory:
         lower = "--hid" if weights > values else "--batch_size"
