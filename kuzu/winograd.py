@@ -18,6 +18,7 @@ POINTS = (0, 1, -1, 2, -2, 0.5, -0.5)  # and infinity; none is large, so that ro
 
 
 @functools.cache
+@torch.inference_mode(False)  # or what an evaluation keeps here would not do for training
 def transforms(size, dtype):
     """What pixels, weights and products are multiplied by: (8 T, size) for the T tiles of a row of
     pixels, (64, 25) and (16, 64) for both dimensions at once."""

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from kuzu.train import seeded
-from kuzu.winograd import convolve
+from kuzu.winograd import convolve, transforms
 
 
 @pytest.mark.rounding
@@ -29,3 +29,13 @@ def test_outputs_and_gradients_are_torchs(size, dtype, error):
 def test_outputs_lie_as_a_convolution_with_channels_last_lays_them():
     output = convolve(torch.rand(2, 3, 12, 12), torch.rand(5, 3, 5, 5))
     assert output.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_evaluated_first_and_differentiated_later():
+    """What is kept of the first call must serve gradients too."""
+    transforms.cache_clear()
+    with torch.inference_mode():
+        convolve(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 5, 5))
+    weight = torch.rand(1, 1, 5, 5, requires_grad=True)
+    convolve(torch.rand(1, 1, 8, 8), weight).sum().backward()
+    assert weight.grad.isfinite().all()
