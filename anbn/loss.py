@@ -52,18 +52,33 @@ def smoothing_gradients(model, batch, stochastic_weight=1.0, gain=None):
     return share[:, None] * loss_and_gradients(model, at_turns, 1.0, uniform, gain)[2]
 
 
-@torch.enable_grad()
-def closure_gradients(model, strings, gain=None):
-    """The gradients (S, P) of the variance of the states in which single strings (N,), a Stream,
-    end, their common start among them: 0 where a network that has read a string is as before."""
-    hidden = model(strings.inputs, gain=gain).hidden  # (S, N, T, H)
-    n_read = strings.valid.sum(-1)  # (N,)
-    ends = hidden[:, torch.arange(len(n_read)), n_read - 1]  # (S, N, H)
-    ends = torch.cat((model.start(1).hidden, ends), 1)
-    variance = ends.var(1, correction=0).mean(-1).sum()
-    parameters = [getattr(model, name) for name in model.names]
-    gradients = torch.autograd.grad(variance, parameters, materialize_grads=True)
-    return torch.cat([gradient.flatten(1) for gradient in gradients], 1)
+def whole_strings(strings, n_networks):
+    """A Batch of single strings (N,), a Stream, and one of no symbol, for `closure_gradients`."""
+    parts = strings.symbols, strings.valid, strings.deterministic
+    return Batch(*(pad(part, (0, 0, 0, 1)).repeat(n_networks, 1, 1) for part in parts))
+
+
+def closure_gradients(model, batch, gain=None):
+    """The gradients (S, P) of the variance of the states in which the strings of a Batch end, their
+    common start among them: 0 where a network that has read a string is as before."""
+    with torch.no_grad():
+        ends = end_states(model, batch, gain)  # (S, B, H)
+    d_ends = 2 / ends[0].numel() * (ends - ends.mean(1, keepdim=True))
+    library = compiled.library_for(model)
+    if library:
+        return library.train(model, batch, 0.0, None, gain, d_ends)[2]
+    with torch.enable_grad():
+        parameters = [getattr(model, name) for name in model.names]
+        ends = end_states(model, batch, gain)
+        parts = torch.autograd.grad(ends, parameters, d_ends, materialize_grads=True)
+    return torch.cat([part.flatten(1) for part in parts], 1)
+
+
+def end_states(model, batch, gain=None):
+    """The hidden units (S, B, H) after each sequence, from its start on."""
+    hidden = model(batch.symbols[..., :-1], gain=gain).hidden  # (S, B, T, H)
+    hidden = torch.cat([model.start(hidden.shape[1]).hidden[:, :, None], hidden], 2)
+    return hidden.take_along_dim(batch.valid.sum(-1)[..., None, None], 2)[:, :, 0]
 
 
 @torch.enable_grad()

@@ -108,12 +108,12 @@ def default_recipe(language, kind, n_hidden):
 
     SRN: recurrent weights near the identity (Le, Jaitly & Hinton 2015), so that a unit keeps what
     it has counted; further from it where one letter stands for several. Two units bear larger steps
-    than three or four, and without `closure`, which asks for a state to which every string returns,
-    some stay where one or two n are wrong, or B is predicted for good. On the Reber grammar large
-    recurrent weights can hold states together that must be told apart, those of nodes 0 and 4: so
-    weights are bounded, start small, and grow slowly. LSTM: forget gates that start open (Gers et
-    al. 2000). Embedded Reber: most steps are a coin's throw, whose noise drowns the one that must
-    be recalled unless they weigh less.
+    than three or four. Without `closure`, which asks for a state to which every string returns,
+    some stay where one or two n are wrong, or B is predicted for good; fewer so where the other
+    weights start small. On the Reber grammar large recurrent weights can hold states together that
+    must be told apart, those of nodes 0 and 4: so weights are bounded, and grow slowly. LSTM:
+    forget gates that start open (Gers et al. 2000). Embedded Reber: most steps are a coin's throw,
+    whose noise drowns the one that must be recalled unless they weigh less.
     """
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
     small = sum(map(math.prod, sizes)) <= MAX_ROTATED
@@ -121,15 +121,17 @@ def default_recipe(language, kind, n_hidden):
     if kind == "lstm":
         length, weight = 24_000 if language.embed else 16_000, language.stochastic_weight
         return Recipe(length, stochastic_weight=weight, forget_bias=1.0, **optimizer)
+    small_start = {"init": 0.1, **optimizer}
     if language.judges_choices:
-        steps = {"learning_rate": 0.08, "warm_up": 0.5, "init": 0.1, "max_weight": 2.5}
-        return Recipe(64_000, batch_size=32, **steps, **optimizer)
+        steps = {"learning_rate": 0.08, "warm_up": 0.5, "max_weight": 2.5}
+        return Recipe(64_000, batch_size=32, **steps, **small_start)
+    small_start["closure"] = 3.0 if language.numbered else 0.0
     if n_hidden <= 2:
         plain = max(language.multiples, default=1) == 1
         length, identity = (32_000, 1.0) if plain else (48_000, 0.7)
-        start = {"identity": identity, "closure": 3.0 if language.numbered else 0.0}
-        return Recipe(length, batch_size=16, learning_rate=0.05, **start, **optimizer)
-    return Recipe(96_000, batch_size=32, learning_rate=0.03, identity=1.0, **optimizer)
+        steps = {"learning_rate": 0.05, "identity": identity}
+        return Recipe(length, batch_size=16, **steps, **small_start)
+    return Recipe(96_000, batch_size=32, learning_rate=0.03, identity=1.0, **small_start)
 
 
 def far_recipe(language, kind, n_hidden):

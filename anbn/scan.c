@@ -214,14 +214,19 @@ INLINE void loss_some(const uint8_t *symbols, const uint8_t *valid, const uint8_
 }
 
 /* Adds to the gradients: d_weights (R, G), d_V (H + 1, K) with out_bias as its last row, and
-   d_start (H) of the hidden units before the first step. */
+   d_start (H) of the hidden units before the first step. d_ends (H): the gradient with respect to
+   the hidden units after `length` steps, or null. */
 INLINE void backward_some(int lstm, const float *weights, const float *V,
-                          const uint8_t *symbols, long apart, steps m, double *d_weights,
-                          double *d_V, double *d_start, int T, int K, int H, int n) {
+                          const uint8_t *symbols, long apart, steps m, const lanes *d_ends,
+                          whole length, double *d_weights, double *d_V, double *d_start, int T,
+                          int K, int H, int n) {
     const int G = lstm ? 4 * H : H, R = K + H;
     lanes on[K], d_rows[G], d_hidden[H], d_cell[H], sums[R * G], sums_V[(H + 1) * K];
     CLEAR(sums), CLEAR(sums_V), CLEAR(d_hidden), CLEAR(d_cell);
-    for (int t = T - 1; t >= 0; t--) {
+    for (int t = T;;) {
+        for (int j = 0; d_ends && j < H; j++)
+            d_hidden[j] += choose(length == t, d_ends[j], ZERO);
+        if (!t--) break;
         const lanes *before = m.hidden + t * (long)H, *h = before + H;
         const lanes *d_logits = m.logits + t * (long)K;
         backward(d_hidden, V, d_logits, H, K);
@@ -253,28 +258,40 @@ INLINE void backward_some(int lstm, const float *weights, const float *V,
     add_lanes(d_start, d_hidden, H);
 }
 
-/* values (n, count) of n sequences */
+/* values (n, count) of n sequences, 0 beyond */
+INLINE void get(lanes *some, const float *values, int count, int n) {
+    for (int c = 0; c < count; c++)
+        for (int b = 0; b < LANES; b++) some[c][b] = b < n ? values[b * count + c] : 0;
+}
+
+/* and back */
 INLINE void put(float *values, const lanes *some, long count, int n) {
     for (int b = 0; b < n; b++)
         for (long c = 0; c < count; c++) values[b * count + c] = some[c][b];
 }
 
-/* Steps after which no sequence of the n is valid are not read. */
-INLINE int last_step(const uint8_t *valid, int T, int n) {
-    int last = 0;
-    for (int b = 0; b < n; b++)
-        for (int t = T; t > last; t--)
-            if (valid[b * (long)T + t - 1]) last = t;
-    return last;
+/* The steps of each of n sequences up to its last valid one; those of the longest into *most. */
+INLINE whole lengths(const uint8_t *valid, int T, int n, int *most) {
+    whole length = {0};
+    *most = 0;
+    for (int b = 0; b < n; b++) {
+        int t = T;
+        while (t && !valid[b * (long)T + t - 1]) t--;
+        length[b] = t;
+        if (t > *most) *most = t;
+    }
+    return length;
 }
 
 /* The losses (2, S), weighted and plain, and the gradients (S, P) of a batch: parameters (S, P),
    gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T); mean (K, K), what steps that
-   are not certain learn after each symbol, or null for the symbol that follows. scratch: room for steps_in. */
+   are not certain learn after each symbol, or null for the symbol that follows. With d_ends
+   (S, B, H), a gradient with respect to the hidden units after each sequence, in place of any loss,
+   the gradients are what follows from that. scratch: room for steps_in. */
 void scan_train(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
                 const uint8_t *valid, const uint8_t *deterministic, float stochastic_weight,
-                const float *mean, float *gradients, double *losses, lanes *scratch, int S, int T,
-                int K, int H, int B) {
+                const float *mean, const float *d_ends, float *gradients, double *losses,
+                lanes *scratch, int S, int T, int K, int H, int B) {
     const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
     const int P = start + (R + 1) * G + (H + 1) * K;
     float weights[R * G];
@@ -289,13 +306,22 @@ void scan_train(int lstm, const float *parameters, const float *gain, const uint
             const int n = B - b < LANES ? B - b : LANES;
             const long at = s * (long)B + b;
             const uint8_t *read = symbols + at * (T + 1), *here = valid + at * T;
-            const int last = last_step(here, T, n);
+            int last;
+            const whole length = lengths(here, T, n, &last);
             steps m = steps_in(scratch, T, H, G);
             for (int j = 0; j < H; j++) m.hidden[j] = first[j], m.cell[j] = ZERO;
             read_some(lstm, weights, V, read, T + 1, m, last, K, H, n);
-            loss_some(read, here, deterministic + at * T, T, stochastic_weight, mean, m, sums, last,
-                      K, n);
-            backward_some(lstm, weights, V, read, T + 1, m, d_weights, d_V, d_start, last, K, H, n);
+            lanes ends[H];
+            if (d_ends) {
+                get(ends, d_ends + at * H, H, n);
+                memset(m.logits, 0, last * (long)K * sizeof *m.logits);
+                sums[1] = 1;
+            } else {
+                loss_some(read, here, deterministic + at * T, T, stochastic_weight, mean, m, sums,
+                          last, K, n);
+            }
+            backward_some(lstm, weights, V, read, T + 1, m, d_ends ? ends : 0, length, d_weights,
+                          d_V, d_start, last, K, H, n);
         }
         losses[s] = sums[0] / sums[1], losses[S + s] = sums[2] / sums[3];
         float *to = gradients;
@@ -326,11 +352,8 @@ void scan_read(int lstm, const float *parameters, const float *gain, const uint8
             const int n = B - b < LANES ? B - b : LANES;
             steps m = steps_in(scratch, T, H, G);
             const long at = s * (long)B + b;
-            for (int j = 0; j < H; j++)
-                for (int l = 0; l < LANES; l++) {
-                    m.hidden[j][l] = l < n ? start_hidden[(at + l) * H + j] : 0;
-                    m.cell[j][l] = lstm && l < n ? start_cell[(at + l) * H + j] : 0;
-                }
+            get(m.hidden, start_hidden + at * H, H, n);
+            if (lstm) get(m.cell, start_cell + at * H, H, n);
             const uint8_t *read = symbols + (shared ? b : at) * T;
             read_some(lstm, weights, parameters + start + (R + 1) * G, read, T, m, T, K, H, n);
             put(logits + at * T * K, m.logits, T * (long)K, n);

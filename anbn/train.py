@@ -15,7 +15,13 @@ import torch
 from torch.nn.functional import softshrink
 
 from anbn.evaluate import N_STREAMS, coursework_loss, streams_right
-from anbn.loss import Batch, closure_gradients, loss_and_gradients, smoothing_gradients
+from anbn.loss import (
+    Batch,
+    closure_gradients,
+    loss_and_gradients,
+    smoothing_gradients,
+    whole_strings,
+)
 from anbn.models import MODELS
 from anbn.optim import OPTIMIZERS, join_networks, select_state
 from anbn.recipes import RecipeError
@@ -130,7 +136,7 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
         if not language.numbered:
             raise RecipeError(f"the strings of {language.name} are not numbered: no closure")
         n = torch.arange(1, min(language.length, MAX_CLOSED) + 1)
-        strings = language.strings(n).to(model.U.device)
+        strings = whole_strings(language.strings(n).to(model.U.device), model.n_networks)
     total, counted = 0, 0
     model.scale_weights(1 / recipe.gain(first, model))
     for update, batch in _batches(language, recipe, seeds, first, last):

@@ -5,7 +5,13 @@ import torch
 
 from anbn import compiled
 from anbn.counting import CountingLanguage
-from anbn.loss import Batch, closure_gradients, loss_and_gradients, smoothing_gradients
+from anbn.loss import (
+    Batch,
+    closure_gradients,
+    loss_and_gradients,
+    smoothing_gradients,
+    whole_strings,
+)
 from anbn.models import MODELS
 
 S, B, T, K, H = 3, 5, 9, 3, 2
@@ -117,7 +123,7 @@ def test_smoothing_is_a_uniform_target_about_the_turns(monkeypatch, compiler):
 @pytest.mark.parametrize("kind", MODELS)
 @torch.no_grad()
 def test_closure_is_the_variance_of_the_states_that_strings_end_in(kind, gain):
-    """The states read letter by letter; against finite differences."""
+    """The states read letter by letter; against finite differences, and compiled."""
     model = some_model(kind)
     flat = model.flatten_parameters()
     strings = CountingLanguage((1, 1, 1), 3).strings(torch.tensor([1, 2, 4]))
@@ -132,7 +138,10 @@ def test_closure_is_the_variance_of_the_states_that_strings_end_in(kind, gain):
         ends = torch.cat(ends, 1)  # (S, 4, H)
         return (ends - ends.mean(1, keepdim=True)).square().mean((1, 2))
 
+    strings = whole_strings(strings, S)
     gradients = closure_gradients(model, strings, gain)
+    single = closure_gradients(model.select([0, 1, 2]).float(), strings, gain)
+    torch.testing.assert_close(single.double(), gradients, atol=1e-5, rtol=1e-4)
     for k in range(flat.shape[1]):
         sides = []
         for step in (1e-6, -1e-6):
