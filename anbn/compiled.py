@@ -73,16 +73,16 @@ class Library:
         self._call(self._read, model, model.flat(), gain, arguments, n_batch, n_steps)
         return hidden, cell, *(gates.chunk(4, -1) if lstm else 4 * [None]), logits
 
-    def train(self, model, batch, stochastic_weight, mean, gain, d_ends=None):
-        """loss.loss_and_gradients; or, with d_ends (S, B, H), the gradients (S, P) that follow
-        from one with respect to the hidden units after each sequence."""
+    def train(self, model, batch, stochastic_weight, mean, gain, d_states=None):
+        """loss.loss_and_gradients; or, with d_states (S, B, T + 1, H), the gradients (S, P)
+        that follow from one with respect to loss.all_states."""
         symbols, valid, deterministic = (part.contiguous() for part in batch)
         losses = torch.empty(2, model.n_networks, dtype=torch.float64)
         weights = model.flat()
         gradients = torch.empty_like(weights)
         mean = None if mean is None else mean.float().contiguous()
-        d_ends = None if d_ends is None else d_ends.contiguous()
-        loss = float(stochastic_weight), mean, d_ends, gradients, losses
+        d_states = None if d_states is None else d_states.contiguous()
+        loss = float(stochastic_weight), mean, d_states, gradients, losses
         arguments = symbols.to(torch.uint8), valid, deterministic, *loss
         self._call(self._train, model, weights, gain, arguments, *valid.shape[1:])
         return *losses, gradients

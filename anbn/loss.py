@@ -52,33 +52,50 @@ def smoothing_gradients(model, batch, stochastic_weight=1.0, gain=None):
     return share[:, None] * loss_and_gradients(model, at_turns, 1.0, uniform, gain)[2]
 
 
-def whole_strings(strings, n_networks):
-    """A Batch of single strings (N,), a Stream, and one of no symbol, for `closure_gradients`."""
-    parts = strings.symbols, strings.valid, strings.deterministic
-    return Batch(*(pad(part, (0, 0, 0, 1)).repeat(n_networks, 1, 1) for part in parts))
+def closure_gradients(model, batch, gain=None, blocks=False):
+    """The gradients (S, P) of the variance of the states in which single strings end, one for each
+    n, their common start among them: 0 where a network that has read a string is as before.
 
-
-def closure_gradients(model, batch, gain=None):
-    """The gradients (S, P) of the variance of the states in which the strings of a Batch end, their
-    common start among them: 0 where a network that has read a string is as before."""
+    batch: the strings, the same for all networks. An LSTM's states are its cells. blocks: what its
+    forget gates shut off at the end of an earlier block (1 - f, a constant here) must not depend on
+    n either, for a count that was exact leaves nothing to forget; each string has all blocks.
+    """
+    symbols, valid = batch.symbols[0], batch.valid[0]
+    n_strings, last = len(valid), valid.sum(-1, keepdim=True) - 1  # (N, 1)
+    ends = last
+    if blocks:
+        before_last = torch.arange(valid.shape[1], device=last.device) < last
+        turns = ((symbols[:, 1:] != symbols[:, :-1]) & before_last).nonzero()[:, 1]
+        ends = torch.cat([turns.view(n_strings, -1), last], 1)  # (N, K) last steps of blocks
+    strings = torch.arange(n_strings)[:, None]
     with torch.no_grad():
-        ends = end_states(model, batch, gain)  # (S, B, H)
-    d_ends = 2 / ends[0].numel() * (ends - ends.mean(1, keepdim=True))
+        activity = model(batch.symbols[..., :-1], gain=gain)
+        states = all_states(model, activity)  # (S, N, T + 1, H)
+        at_ends, start = states[:, strings, ends + 1], states[:, :1, 0]  # (S, N, K, H), (S, 1, H)
+        mean = at_ends.mean(1, keepdim=True)
+        mean[:, :, -1] += (start - mean[:, :, -1]) / (n_strings + 1)
+        weight = torch.full_like(mean, 2 / (n_strings + 1) / model.n_hidden)
+        if blocks:
+            weight[:, 0, :-1] *= 1 - activity.forget_gate[:, strings, ends[:, :-1] + 1].mean(1)
+        d_states = torch.zeros_like(states)
+        d_states[:, strings, ends + 1] = weight * (at_ends - mean)
+        d_states[:, 0, 0] = (weight * (start[:, None] - mean))[:, 0, -1]
     library = compiled.library_for(model)
     if library:
-        return library.train(model, batch, 0.0, None, gain, d_ends)[2]
+        return library.train(model, batch, 0.0, None, gain, d_states)[2]
     with torch.enable_grad():
+        states = all_states(model, model(batch.symbols[..., :-1], gain=gain))
         parameters = [getattr(model, name) for name in model.names]
-        ends = end_states(model, batch, gain)
-        parts = torch.autograd.grad(ends, parameters, d_ends, materialize_grads=True)
+        parts = torch.autograd.grad(states, parameters, d_states, materialize_grads=True)
     return torch.cat([part.flatten(1) for part in parts], 1)
 
 
-def end_states(model, batch, gain=None):
-    """The hidden units (S, B, H) after each sequence, from its start on."""
-    hidden = model(batch.symbols[..., :-1], gain=gain).hidden  # (S, B, T, H)
-    hidden = torch.cat([model.start(hidden.shape[1]).hidden[:, :, None], hidden], 2)
-    return hidden.take_along_dim(batch.valid.sum(-1)[..., None, None], 2)[:, :, 0]
+def all_states(model, activity):
+    """The hidden units, or an LSTM's cells, (S, B, T + 1, H) of sequences from their start on."""
+    part = "cell" if model.kind == "lstm" else "hidden"
+    read = getattr(activity, part)  # (S, B, T, H)
+    start = getattr(model.start(read.shape[1]), part)
+    return torch.cat([start[:, :, None], read], 2)
 
 
 @torch.enable_grad()

@@ -105,7 +105,8 @@ class Recurrent(nn.Module):
 
     def one_hot(self, symbols):
         """symbols (B,), the same for all networks, or (S, B) -> (S, B, K)."""
-        return one_hot(symbols.expand(self.n_networks, -1), self.n_symbols).to(self.W.dtype)
+        symbols = symbols.long().expand(self.n_networks, -1)
+        return one_hot(symbols, self.n_symbols).to(self.W.dtype)
 
     def read_out(self, hidden):
         """hidden (S, ..., H) -> logits (S, ..., K)."""

@@ -23,7 +23,7 @@ LIMITS = (  # settings: what they are, the least and the largest they may be, an
     (("clip", "max_weight", "init"), Real, TINY, HUGE, "a number above 0"),
     (("stochastic_weight", "noise"), Real, 0, HUGE, "a number not below 0"),
     (("recurrent_pull", "read_out_pull", "saturation"), Real, 0, HUGE, "a number not below 0"),
-    (("inhibition", "closure"), Real, 0, HUGE, "a number not below 0"),
+    (("inhibition", "closure", "block_closure"), Real, 0, HUGE, "a number not below 0"),
     (("identity", "forget_bias"), Real, -HUGE, HUGE, "a number"),
     (("gate_gain", "input_gain"), Real, TINY, 1e6, "a number above 0, at most 10^6"),
     (("learning_rate",), Real, TINY, 1e30, "a number above 0, at most 10^30"),
@@ -58,11 +58,12 @@ class Recipe:
     gate_gain: float = 1.0  # LSTM: the gain of forget and output gates grows from 1 to this
     input_gain: float = 1.0  # and that of input gates and candidates to this
     gain_start: float = 0.3  # the part of the training before they grow
+    closure: float = 0.0  # weight of the variance of the states that training strings end in
+    block_closure: float = 0.0  # from gain_start: the same, and of what cells forget on the way
     # What weights move by at every update, in learning rates; the last two from gain_start
     recurrent_pull: float = 0.0  # U towards 0
     read_out_pull: float = 0.0  # V towards 0, an LSTM's output gates towards closed
     saturation: float = 0.0  # every letter's gates and candidates away from 0
-    closure: float = 0.0  # weight of the variance of the states that training strings end in
     turn_smoothing: float = 0.0  # second half: weight of a uniform target about the turns
     forget_bias: float = 0.0  # LSTM: added to the forget gates' first bias, so that cells hold
 
@@ -166,14 +167,16 @@ def _far_lstm(language, mean):
     are pulled to 0, until gates see the letter alone. Cells can drift against each other: so the
     read-out is pulled to few of them. Where all letters are alike, gates and candidates are pushed
     into saturation as well: every letter then adds 1, 0 or -1. What is saturated does not learn any
-    more: so by then every string must lead back to the start, or the first of a stream is misread.
-    (With two letters none was; there the same penalty lets one in ten drift.)
+    more: so cells must end every string as they began it, or the first of a stream is misread.
+    Where a letter takes back a half or a third, only the like at the end of every block makes it
+    exact: two cells that drift to opposite sides predict as well for small n. (With two letters
+    both let some drift.)
     """
     alike = max(map(max, language.blocks), default=1) == 1
     exact = {"recurrent_pull": 1.0, "read_out_pull": 0.3, "turn_smoothing": 0.02}
-    if alike:
-        closes = language.numbered and language.n_symbols > 2
-        exact |= {"saturation": 1.0, "closure": 1.0 if closes else 0.0}
+    exact["saturation"] = 1.0 if alike else 0.0
+    if language.numbered and language.n_symbols > 2:
+        exact |= {"closure": 1.0} if alike else {"block_closure": 300.0}
     return Recipe(
         n_sequences=128_000,
         batch_size=16,

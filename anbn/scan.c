@@ -214,18 +214,19 @@ INLINE void loss_some(const uint8_t *symbols, const uint8_t *valid, const uint8_
 }
 
 /* Adds to the gradients: d_weights (R, G), d_V (H + 1, K) with out_bias as its last row, and
-   d_start (H) of the hidden units before the first step. d_ends (H): the gradient with respect to
-   the hidden units after `length` steps, or null. */
+   d_start (H) of the hidden units before the first step. d_states (n, d_apart): the gradient with
+   respect to the hidden units, or an LSTM's cells, (T + 1, H) before and after each step, or null. */
 INLINE void backward_some(int lstm, const float *weights, const float *V,
-                          const uint8_t *symbols, long apart, steps m, const lanes *d_ends,
-                          whole length, double *d_weights, double *d_V, double *d_start, int T,
+                          const uint8_t *symbols, long apart, steps m, const float *d_states,
+                          long d_apart, double *d_weights, double *d_V, double *d_start, int T,
                           int K, int H, int n) {
     const int G = lstm ? 4 * H : H, R = K + H;
     lanes on[K], d_rows[G], d_hidden[H], d_cell[H], sums[R * G], sums_V[(H + 1) * K];
     CLEAR(sums), CLEAR(sums_V), CLEAR(d_hidden), CLEAR(d_cell);
     for (int t = T;;) {
-        for (int j = 0; d_ends && j < H; j++)
-            d_hidden[j] += choose(length == t, d_ends[j], ZERO);
+        for (int b = 0; d_states && b < n; b++)
+            for (int j = 0; j < H; j++)
+                (lstm ? d_cell : d_hidden)[j][b] += d_states[b * d_apart + t * (long)H + j];
         if (!t--) break;
         const lanes *before = m.hidden + t * (long)H, *h = before + H;
         const lanes *d_logits = m.logits + t * (long)K;
@@ -270,27 +271,23 @@ INLINE void put(float *values, const lanes *some, long count, int n) {
         for (long c = 0; c < count; c++) values[b * count + c] = some[c][b];
 }
 
-/* The steps of each of n sequences up to its last valid one; those of the longest into *most. */
-INLINE whole lengths(const uint8_t *valid, int T, int n, int *most) {
-    whole length = {0};
-    *most = 0;
-    for (int b = 0; b < n; b++) {
-        int t = T;
-        while (t && !valid[b * (long)T + t - 1]) t--;
-        length[b] = t;
-        if (t > *most) *most = t;
-    }
-    return length;
+/* Steps after which no sequence of the n is valid are not read. */
+INLINE int last_step(const uint8_t *valid, int T, int n) {
+    int last = 0;
+    for (int b = 0; b < n; b++)
+        for (int t = T; t > last; t--)
+            if (valid[b * (long)T + t - 1]) last = t;
+    return last;
 }
 
 /* The losses (2, S), weighted and plain, and the gradients (S, P) of a batch: parameters (S, P),
    gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T); mean (K, K), what steps that
-   are not certain learn after each symbol, or null for the symbol that follows. With d_ends
-   (S, B, H), a gradient with respect to the hidden units after each sequence, in place of any loss,
-   the gradients are what follows from that. scratch: room for steps_in. */
+   are not certain learn after each symbol, or null for the symbol that follows. With d_states
+   (S, B, T + 1, H), a gradient with respect to the hidden units, or an LSTM's cells, from the start
+   on, in place of any loss, the gradients are what follows from that. scratch: room for steps_in. */
 void scan_train(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
                 const uint8_t *valid, const uint8_t *deterministic, float stochastic_weight,
-                const float *mean, const float *d_ends, float *gradients, double *losses,
+                const float *mean, const float *d_states, float *gradients, double *losses,
                 lanes *scratch, int S, int T, int K, int H, int B) {
     const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
     const int P = start + (R + 1) * G + (H + 1) * K;
@@ -306,22 +303,20 @@ void scan_train(int lstm, const float *parameters, const float *gain, const uint
             const int n = B - b < LANES ? B - b : LANES;
             const long at = s * (long)B + b;
             const uint8_t *read = symbols + at * (T + 1), *here = valid + at * T;
-            int last;
-            const whole length = lengths(here, T, n, &last);
+            const int last = last_step(here, T, n);
+            const long d_apart = (T + 1) * (long)H;
             steps m = steps_in(scratch, T, H, G);
             for (int j = 0; j < H; j++) m.hidden[j] = first[j], m.cell[j] = ZERO;
             read_some(lstm, weights, V, read, T + 1, m, last, K, H, n);
-            lanes ends[H];
-            if (d_ends) {
-                get(ends, d_ends + at * H, H, n);
+            if (d_states) {
                 memset(m.logits, 0, last * (long)K * sizeof *m.logits);
                 sums[1] = 1;
             } else {
                 loss_some(read, here, deterministic + at * T, T, stochastic_weight, mean, m, sums,
                           last, K, n);
             }
-            backward_some(lstm, weights, V, read, T + 1, m, d_ends ? ends : 0, length, d_weights,
-                          d_V, d_start, last, K, H, n);
+            backward_some(lstm, weights, V, read, T + 1, m, d_states ? d_states + at * d_apart : 0,
+                          d_apart, d_weights, d_V, d_start, last, K, H, n);
         }
         losses[s] = sums[0] / sums[1], losses[S + s] = sums[2] / sums[3];
         float *to = gradients;

@@ -15,13 +15,7 @@ import torch
 from torch.nn.functional import softshrink
 
 from anbn.evaluate import N_STREAMS, coursework_loss, streams_right
-from anbn.loss import (
-    Batch,
-    closure_gradients,
-    loss_and_gradients,
-    smoothing_gradients,
-    whole_strings,
-)
+from anbn.loss import Batch, closure_gradients, loss_and_gradients, smoothing_gradients
 from anbn.models import MODELS
 from anbn.optim import OPTIMIZERS, join_networks, select_state
 from anbn.recipes import RecipeError
@@ -132,11 +126,12 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
             raise RecipeError(f"{language.name} has no mean distribution to learn: use next")
         mean = language.stochastic_mean.to(model.U)
     strings = None
-    if recipe.closure:
+    if recipe.closure or recipe.block_closure:
         if not language.numbered:
             raise RecipeError(f"the strings of {language.name} are not numbered: no closure")
         n = torch.arange(1, min(language.length, MAX_CLOSED) + 1)
-        strings = whole_strings(language.strings(n).to(model.U.device), model.n_networks)
+        parts = (part.to(model.U.device) for part in language.training_symbols(n[:, None]))
+        strings = Batch(*(part.repeat(model.n_networks, 1, 1) for part in parts))
     total, counted = 0, 0
     model.scale_weights(1 / recipe.gain(first, model))
     for update, batch in _batches(language, recipe, seeds, first, last):
@@ -149,7 +144,10 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
             smoothing = smoothing_gradients(model, batch, recipe.stochastic_weight, gain)
             gradient += recipe.turn_smoothing * smoothing
         if strings is not None:
-            gradient += recipe.closure * closure_gradients(model, strings, gain)
+            blocks = recipe.block_closure and update >= recipe.gain_start * last
+            weight = recipe.block_closure if blocks else recipe.closure
+            if weight:
+                gradient += weight * closure_gradients(model, strings, gain, blocks)
         optimizer.step(clipped(gradient, recipe.clip), recipe.rate(update))
         _regularize(model, recipe, update)
         if recipe.max_weight is not None:

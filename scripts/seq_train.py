@@ -107,6 +107,7 @@ def main(argv=None):
     from common.run_folder import RunFolder, choose_device
 
     torch.set_num_threads(1)  # a time step is so small that threads wait longer than they work
+    torch.set_flush_denormal(True)  # saturated gates' gradients: many processors are slow at these
     n_networks, make = planned(args)
     share_out(args, n_networks, GROUP_SIZE)
     processes = Processes()

@@ -5,13 +5,7 @@ import torch
 
 from anbn import compiled
 from anbn.counting import CountingLanguage
-from anbn.loss import (
-    Batch,
-    closure_gradients,
-    loss_and_gradients,
-    smoothing_gradients,
-    whole_strings,
-)
+from anbn.loss import Batch, closure_gradients, loss_and_gradients, smoothing_gradients
 from anbn.models import MODELS
 
 S, B, T, K, H = 3, 5, 9, 3, 2
@@ -120,27 +114,44 @@ def test_smoothing_is_a_uniform_target_about_the_turns(monkeypatch, compiler):
 
 
 @pytest.mark.parametrize("gain", [None, 1.5])
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind, blocks", [("srn", False), ("lstm", False), ("lstm", True)])
 @torch.no_grad()
-def test_closure_is_the_variance_of_the_states_that_strings_end_in(kind, gain):
-    """The states read letter by letter; against finite differences, and compiled."""
-    model = some_model(kind)
+def test_closure_is_the_variance_of_the_states_that_strings_end_in(kind, blocks, gain):
+    """The states read letter by letter; against finite differences, and compiled. `blocks`: also
+    what is forgotten at the end of a block, so far as it is."""
+    model, n_values = some_model(kind), (1, 2, 4)
     flat = model.flatten_parameters()
-    strings = CountingLanguage((1, 1, 1), 3).strings(torch.tensor([1, 2, 4]))
+    part = "cell" if kind == "lstm" else "hidden"
+
+    def read():
+        """The state (S, H) after each block of each string, and 1 - f of the letter after it."""
+        after, forgotten = [], []
+        for n in n_values:
+            state = model.start(1)
+            for k, letter in enumerate("0" * n + "1" * n + "2" * n):
+                state = model.step(torch.tensor([int(letter)]), state, gain)
+                if (k + 1) % n == 0:
+                    after.append(getattr(state, part)[:, 0])
+                if blocks and k in (n, 2 * n):
+                    forgotten.append(1 - state.forget_gate[:, 0])
+        after = torch.stack(after, 1).unflatten(1, (3, 3))  # (S, N, K, H)
+        return after, torch.stack(forgotten, 1).unflatten(1, (3, 2)).mean(1) if forgotten else None
+
+    forgotten = read()[1]  # (S, 2, H)
 
     def variance():
-        ends = [model.start(1).hidden]
-        for n in (1, 2, 4):
-            state = model.start(1)
-            for letter in "0" * n + "1" * n + "2" * n:
-                state = model.step(torch.tensor([int(letter)]), state, gain)
-            ends.append(state.hidden)
-        ends = torch.cat(ends, 1)  # (S, 4, H)
-        return (ends - ends.mean(1, keepdim=True)).square().mean((1, 2))
+        after = read()[0]
+        ends = torch.cat([getattr(model.start(1), part), after[:, :, 2]], 1)
+        total = ends.var(1, correction=0).mean(1)
+        if blocks:
+            turns = after[:, :, :2].var(1, correction=0) * 3 / 4
+            total = total + (turns * forgotten).sum(1).mean(1)
+        return total
 
-    strings = whole_strings(strings, S)
-    gradients = closure_gradients(model, strings, gain)
-    single = closure_gradients(model.select([0, 1, 2]).float(), strings, gain)
+    parts = CountingLanguage((1, 1, 1), 3).training_symbols(torch.tensor(n_values)[:, None])
+    strings = Batch(*(part.repeat(S, 1, 1) for part in parts))
+    gradients = closure_gradients(model, strings, gain, blocks)
+    single = closure_gradients(model.select([0, 1, 2]).float(), strings, gain, blocks)
     torch.testing.assert_close(single.double(), gradients, atol=1e-5, rtol=1e-4)
     for k in range(flat.shape[1]):
         sides = []

@@ -105,3 +105,12 @@ def test_only_networks_that_count_count_far():
     with pytest.raises(RecipeError, match="count"):
         far_recipe(ReberLanguage(), "lstm", 3)
     assert far_recipe(Separated(4), "lstm", 3).stochastic_target == "mean"
+
+
+@pytest.mark.parametrize(
+    "name, closure, block_closure",
+    [("anbn", 0, 0), ("anbncn", 1, 0), ("anbncndn", 1, 0), ("anb2nc3n", 0, 300), ("anb3n", 0, 0)],
+)
+def test_what_must_return_to_the_start_when_counting_far(name, closure, block_closure):
+    recipe = far_recipe(CountingLanguage.named(name), "lstm", 3)
+    assert (recipe.closure, recipe.block_closure) == (closure, block_closure)
