@@ -38,22 +38,12 @@ def measure(measured, data_dir):
 
 def text(measured):
     return measured.write(
-        where=where(measured),
+        where=measured.where(*RUNS, *SRNS),
         results=results(measured),
         commands=measured.commands(RUNS),
         counts=counts({TASKS[name][1]: measured[f"{name}_far"] for name in TASKS}),
         srns=srns(measured),
     )
-
-
-def where(measured):
-    """Where the runs were measured, those of one machine and day together."""
-    places = {}
-    for run in (*RUNS, *SRNS):
-        places.setdefault(measured.where(run), []).append(run)
-    if len(places) == 1:
-        return next(iter(places))
-    return "; ".join(f"{', '.join(runs)} {place}" for place, runs in places.items())
 
 
 def results(measured):

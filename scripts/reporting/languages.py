@@ -57,7 +57,7 @@ def measure(measured, data_dir):
 def text(measured):
     found = {what: measured[name] for name, (_, what) in TASKS.items() if measured.has(name)}
     return measured.write(
-        where=measured.where("nested_lstm3"),
+        where=measured.where(*TASKS),
         rates=rates(found),
         commands=measured.commands(TASKS),
         explanation=quoted(measured["nested_lstm3"]["seq_plot"]["explanation"]),

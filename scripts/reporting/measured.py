@@ -78,13 +78,18 @@ class Measured:
         """{name: summary} of those experiments that were run; a quick report runs fewer."""
         return {name: self[name] for name in names if self.has(name)}
 
-    def where(self, name):
-        """The machine, date and version of an experiment, in words."""
-        run = self[name]["run"]
-        if not run.get("device"):
-            return "on an AMD EPYC, by an earlier version of this project"
-        day, torch = run["started"][:8], run["versions"]["torch"]
-        return f"on {run['device']}, {day[:4]}-{day[4:6]}-{day[6:]}, torch {torch}"
+    def where(self, *names):
+        """The machine, date and version of experiments, in words, those of one place together."""
+        places = {}
+        for name, found in self.those_of(names).items():
+            run, place = found["run"], "on an AMD EPYC, by an earlier version of this project"
+            if run.get("device"):
+                day, torch = run["started"][:8], run["versions"]["torch"]
+                place = f"on {run['device']}, {day[:4]}-{day[4:6]}-{day[6:]}, torch {torch}"
+            places.setdefault(place, []).append(name)
+        if len(places) == 1:
+            return next(iter(places))
+        return "; ".join(f"{', '.join(names)} {place}" for place, names in places.items())
 
     def commands(self, names):
         """The command lines of the named experiments, as Markdown."""
