@@ -79,7 +79,8 @@ class Measured:
         return {name: self[name] for name in names if self.has(name)}
 
     def where(self, *names):
-        """The machine, date and version of experiments, in words, those of one place together."""
+        """The machine, date and version of experiments, in words. Of several places: which run was
+        in which."""
         places = {}
         for name, found in self.those_of(names).items():
             run, place = found["run"], "on an AMD EPYC, by an earlier version of this project"
@@ -87,9 +88,9 @@ class Measured:
                 day, torch = run["started"][:8], run["versions"]["torch"]
                 place = f"on {run['device']}, {day[:4]}-{day[4:6]}-{day[6:]}, torch {torch}"
             places.setdefault(place, []).append(name)
-        if len(places) == 1:
-            return next(iter(places))
-        return "; ".join(f"{', '.join(names)} {place}" for place, names in places.items())
+        *few, (most, _) = sorted(places.items(), key=lambda item: len(item[1]))
+        told = [f"{', '.join(names)} {place}" for place, names in few]
+        return "; ".join([*told, f"the others {most}" if told else most])
 
     def commands(self, names):
         """The command lines of the named experiments, as Markdown."""
