@@ -15,7 +15,7 @@ TASKS = {  # options, what is trained, n tried up to by the far recipe
 }
 SRNS = {  # options, how they were trained
     "srn_usual": ("", "the usual recipe"),
-    "srn_short": (" --optim adam --epoch 4", "plain Adam, 4,000 sequences"),
+    "srn_short": (" --optim adam --epoch 4", "the usual, plain Adam, 4,000 sequences"),
     "srn_far": (" --recipe far", "far"),
 }
 USUAL = ("anbn", "anbncn", "anb2nc3n")  # trained by the usual recipe as well
