@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from .models import build, count_parameters
 from .train import prepare, run_epoch, seeded
 
+THREADS = {"lin": 1, "full": 2}  # at most: their products are too small to share among more
 TOLERANCE = 0.02  # relative difference of losses; the lower precision of a GPU is far below it
 
 
@@ -18,6 +19,11 @@ class NotEnoughMemory(ValueError):
 
 class DeviceError(ValueError):
     """A device fails, or computes something else than the CPU."""
+
+
+def limit_threads(net):
+    """Let torch use no more threads for a network than make it faster."""
+    torch.set_num_threads(min(torch.get_num_threads(), THREADS.get(net, 2**31 - 1)))
 
 
 def check_memory(net, n_hidden, batch_size, memory=None):

@@ -90,6 +90,8 @@ def count_parameters(model):
     return rows, sum(count for _, _, count in rows)
 
 
-def scaled(images):
-    """Images from 0 to 255, of any type, as new float32 ones on [-1, 1]."""
-    return images.to(torch.float32, copy=True).sub_(127.5).div_(127.5)
+def scaled(images, out=None):
+    """Images from 0 to 255, of any type, as float32 ones on [-1, 1]: new ones, or the first of
+    `out`."""
+    out = images.new_empty(images.shape, dtype=torch.float32) if out is None else out[: len(images)]
+    return out.copy_(images).sub_(127.5).div_(127.5)

@@ -67,12 +67,10 @@ def main(argv=None):
     from common.processes import Processes, share_out
 
     share_out(args, args.seeds)
-    import torch
-
     from common.run_folder import RunFolder, choose_device, describe
     from kuzu import checkpoint, plots, results
     from kuzu.data import load
-    from kuzu.device import check_memory, usable_device
+    from kuzu.device import check_memory, limit_threads, usable_device
     from kuzu.recipes import recipe_for
     from kuzu.train import at_equal_time, evaluate, train
 
@@ -111,8 +109,8 @@ def main(argv=None):
     auto = args.device == "auto"
     device, trouble = usable_device(device, auto, args.net, args.hid, recipe, data)
     warn(trouble)
-    if device.type == "cpu" and args.net != "conv":
-        torch.set_num_threads(1)  # the small networks' products are too small to share
+    if device.type == "cpu":
+        limit_threads(args.net)
     data = data.to(device)
     kind = "eval" if args.eval_only else recipe.name
     folder = RunFolder(args, "kuzu", f"{args.net}_{kind}", device, processes, data=data.title)

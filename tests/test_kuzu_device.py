@@ -5,7 +5,14 @@ import torch
 
 from kuzu import device
 from kuzu.data import load_kana
-from kuzu.device import DeviceError, NotEnoughMemory, check_device, check_memory, usable_device
+from kuzu.device import (
+    DeviceError,
+    NotEnoughMemory,
+    check_device,
+    check_memory,
+    limit_threads,
+    usable_device,
+)
 from kuzu.recipes import CLASSIC, TUNED
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -47,6 +54,16 @@ def test_a_device_that_computes_something_else(data, monkeypatch, call):
     monkeypatch.setattr(device, "run_epoch", wrong)
     with pytest.raises(DeviceError, match="finds a loss of"):
         check_device(CPU, "lin", 100, CLASSIC, data)
+
+
+def test_small_networks_take_few_threads(monkeypatch):
+    wanted = []
+    monkeypatch.setattr(torch, "set_num_threads", wanted.append)
+    for threads in (16, 1):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        for net in ("lin", "full", "conv"):
+            limit_threads(net)
+    assert wanted == [1, 2, 16, 1, 1, 1]
 
 
 def test_memory():

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.timing import compare, peak
 from kuzu.data import load_kana
+from kuzu.device import limit_threads
 from kuzu.models import build
 from kuzu.recipes import CLASSIC
 from kuzu.train import seeded, train
@@ -30,8 +31,8 @@ def rows(rounds):
     loader = DataLoader(Pictures(data), CLASSIC.batch_size, shuffle=True)
     threads = torch.get_num_threads()
     for net in ("lin", "full", "conv"):
-        # The small networks run on one thread in kuzu_main.py; here their plain loop does too.
-        torch.set_num_threads(threads if net == "conv" else 1)
+        torch.set_num_threads(threads)
+        limit_threads(net)  # as kuzu_main.py does; for the plain loop too
         plain_net, model = plain_network(net), build(net, generator=seeded(0))
         sgd = torch.optim.SGD(plain_net.parameters(), lr=CLASSIC.lr, momentum=CLASSIC.momentum)
 
