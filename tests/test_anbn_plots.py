@@ -114,6 +114,19 @@ def test_arrows_of_a_machine_stay_on_the_page_and_clear_of_other_states(name):
     assert len(arrows) >= found.n_states - 1 and crossing == 0
 
 
+def test_start_is_written_where_no_other_state_is(monkeypatch):
+    language = named("anbn", length=4)
+    found = extract(handset(language), language)
+    row = np.array([(-0.95 * n, 0.1 * n) for n in range(found.n_states)])  # all to the left
+    monkeypatch.setattr(machine, "_by_distance", lambda _: row)
+    ax = machine.draw_machine(found, language, "t").axes[0]
+    (label,) = [text for text in ax.texts if text.get_text() == "start"]
+    at = np.array(label.get_position())
+    assert np.linalg.norm(row - at, axis=1).min() > 2 * machine.RADIUS
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert left <= at[0] <= right and top <= at[1] <= bottom
+
+
 def test_first_failure_marks_the_step_beside_the_string_before():
     language = named("anbn", length=4)
     model = SRN(2, 2, seeds=[1], init=1.0)

@@ -30,7 +30,9 @@ def draw_machine(machine, language, title):
     place = place[:MAX_STATES]  # (states, 2)
     arcs = {e: s for e, s in machine.arcs().items() if max(e) < len(place)}
     curves = {ends: _curve(place, *ends) for ends in arcs if ends[0] != ends[1]}
-    corners = np.concatenate([place - 0.75, place + 0.75, [place[0] - (1.3, 0)], *curves.values()])
+    start = _start_label(place, curves.values())
+    corners = [place - 0.75, place + 0.75, [start - 0.3, start + 0.3], *curves.values()]
+    corners = np.concatenate(corners)
     (left, top), (right, bottom) = corners.min(0), corners.max(0)
     inch = min(1.0, max(0.5, 9.0 / (right - left)))  # of a unit
     font = FONT if inch > 0.8 else SMALL
@@ -49,7 +51,6 @@ def draw_machine(machine, language, title):
         ax.add_patch(Circle((x, y), RADIUS, lw=1 if predicted else 2, **style))
         text = f"{state}\n{'/'.join(predicted) or 'end'}"
         ax.text(x, y, text, ha="center", va="center", fontsize=font, zorder=4)
-    start = place[0] - (1.0, 0)
     arrow = {"arrowstyle": "->", "shrinkB": RADIUS * inch * 72}
     centred = {"va": "center", "ha": "center", "fontsize": font}
     ax.annotate("start", place[0], start, arrowprops=arrow, **centred)
@@ -130,6 +131,15 @@ def _curve(place, origin, to):
             best, least = curve, cost
     outside = np.linalg.norm(best[:, None] - [start, end], axis=-1).min(1) > RADIUS
     return best[outside]
+
+
+def _start_label(place, curves):
+    """Where the arrow to the start state begins: to its left, or where most room is around it."""
+    taken = np.concatenate([place[1:], [place[0] - (0, 2.1 * RADIUS)], *curves])
+    angles = math.pi + np.array([0, 0.25, -0.25, 0.5, -0.5, 0.75, -0.75, 1]) * math.pi
+    ways = np.stack([np.cos(angles), np.sin(angles)], -1)  # (8, 2)
+    near = [np.linalg.norm(taken - (place[0] + way), axis=-1).min() for way in ways]
+    return place[0] + ways[0 if near[0] > 2 * RADIUS else np.argmax(near)]
 
 
 def _draw_arc(ax, origin, curve, label, language, font):
