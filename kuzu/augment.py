@@ -64,13 +64,8 @@ def extreme_of_nine(images, extreme):
     """The largest or smallest value of each pixel of images (N, 28, 28) and its eight neighbours;
     extreme: torch.maximum or torch.minimum."""
     for axis in (1, 2):
-        side, first, last = (
-            images.shape[axis],
-            images.narrow(axis, 0, 1),
-            images.narrow(axis, -1, 1),
-        )
-        padded = torch.cat((first, images, last), axis)
-        images = functools.reduce(extreme, (padded.narrow(axis, k, side) for k in range(3)))
+        padded = torch.cat((images.narrow(axis, 0, 1), images, images.narrow(axis, -1, 1)), axis)
+        images = functools.reduce(extreme, padded.unfold(axis, 3, 1).unbind(3))
     return images
 
 

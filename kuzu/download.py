@@ -57,15 +57,13 @@ def fetch(url, path, md5):
     """Download one file. Raises OSError if it is too slow, too long or not the official one."""
     start, n_bytes, checksum = time.monotonic(), 0, hashlib.md5()
     with urllib.request.urlopen(url, timeout=3 * TIMEOUT_S) as answer, open(path, "wb") as file:
-        while chunk := answer.read1(1 << 16):  # whatever has come, be it a single byte
+        while n_bytes <= MAX_BYTES and (chunk := answer.read1(1 << 16)):  # whatever has come
             file.write(chunk)
             checksum.update(chunk)
             n_bytes += len(chunk)
             seconds = time.monotonic() - start
             if seconds > 3 * TIMEOUT_S and n_bytes < MIN_RATE * seconds:
                 raise OSError(f"only {n_bytes:,} bytes came in {seconds:.0f} s")
-            if n_bytes > MAX_BYTES:
-                break
     if checksum.hexdigest() != md5:
         raise OSError(f"{url} is not the official file (or not all of it)")
 

@@ -35,7 +35,7 @@ HASTE = 0.105  # mean of a drawing's own elastic displacement: most are careful,
 NOISE = 0.1  # standard deviation of the paper's grain, in units of full white
 
 
-def draw_kana(n_images, seed=0, chunk=2000):
+def draw_kana(n_images, seed=0):
     """Draw `n_images` characters, the ten classes equally often (up to a remainder) and shuffled:
     images (N, 28, 28) uint8, white on black, and labels (N,) int64 in the order of KANA. The same
     seed gives the same images; the writing styles are the same for every seed."""
@@ -44,7 +44,7 @@ def draw_kana(n_images, seed=0, chunk=2000):
     styles = displacements(len(KANA) * N_STYLES, STYLE, torch.Generator().manual_seed(28))
     styles = styles.unflatten(0, (len(KANA), N_STYLES))  # (10, N_STYLES, C, C, 2)
     segments = character_segments()
-    images = [draw(part, segments, styles, generator) for part in labels.split(chunk)]
+    images = [draw(part, segments, styles, generator) for part in labels.split(2000)]
     return torch.cat(images), labels
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator
@@ -147,14 +148,9 @@ def confused_gallery(pairs, images, labels, predictions, title, n_misread=6):
 
 
 def mosaic(tiles, columns, gap=2):
-    """Tiles (N, height, width) as one picture, in rows of `columns`; the gaps are NaN (white)."""
-    n, height, width = tiles.shape
-    rows = -(-n // columns)
-    picture = torch.full((rows * (height + gap), columns * (width + gap)), float("nan"))
-    for index, tile in enumerate(tiles):
-        y, x = index // columns * (height + gap), index % columns * (width + gap)
-        picture[y : y + height, x : x + width] = tile
-    return picture[:-gap, :-gap]
+    """Tiles (N, height, width) as one picture, `columns` in each row; the gaps are NaN (white)."""
+    rows = F.pad(tiles, (0, gap, 0, gap), value=float("nan")).unflatten(0, (-1, columns))
+    return rows.transpose(1, 2).flatten(2).flatten(0, 1)[:-gap, :-gap]
 
 
 @own_style

@@ -11,16 +11,10 @@ whose speed drifts slows both; warm-up is excluded. Success rates of coursework:
 
 import os
 import sys
-
-# This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
-
-# isort: split
 from importlib import import_module
 from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # however Python was started
 
 from common.options import BadInput, Parser, number, run
 

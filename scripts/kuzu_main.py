@@ -11,13 +11,9 @@ character and the most-confused pairs; figures and model.pt go into the run fold
 import os
 import sys
 
-# This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # however Python was started
 
-import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
-
-# isort: split
+from common import say
 from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
 
@@ -74,22 +70,20 @@ def main(argv=None):
     from kuzu.recipes import recipe_for
     from kuzu.train import at_equal_time, evaluate, train
 
-    def say(*lines):
+    def show(*lines):
         if not args.quiet:
             print(*lines, sep="\n", flush=True)
 
     def warn(text):
         if text and processes.first:
-            print(f"kuzu_main.py: warning: {text}", file=sys.stderr)
+            say(f"warning: {text}")
 
     processes = Processes()
     device = processes.join(choose_device(args, accelerate=True))
-    changes = {"epochs": args.epochs, "lr": args.lr, "momentum": args.mom}
-    changes["batch_size"] = args.batch_size
+    changes = dict(epochs=args.epochs, lr=args.lr, momentum=args.mom, batch_size=args.batch_size)
     saved = checkpoint.load(args.checkpoint) if args.checkpoint else None
     if saved:
-        given = {"net": args.net, "n_hidden": args.hid, "recipe": args.recipe}
-        given["seed"] = args.seed or None
+        given = dict(net=args.net, n_hidden=args.hid, recipe=args.recipe, seed=args.seed or None)
         checkpoint.check_options(saved, changes | given, args.resume)
         args.net, args.hid, args.seed = saved.net, saved.n_hidden, saved.seed
         recipe = saved.recipe
@@ -114,19 +108,18 @@ def main(argv=None):
     data = data.to(device)
     kind = "eval" if args.eval_only else recipe.name
     folder = RunFolder(args, "kuzu", f"{args.net}_{kind}", device, processes, data=data.title)
-    say(*results.introduction(args.net, recipe, data, describe(device)))
+    show(*results.introduction(args.net, recipe, data, describe(device)))
 
     def report(epoch, seen, loss):
-        say(results.loss_line(epoch, seen, len(data.train_labels), loss))
+        show(results.loss_line(epoch, seen, len(data.train_labels), loss))
 
     def save(network):
         if args.eval_only:
             return
         name = "model.pt" if args.seeds == 1 else f"model_s{network.seed}.pt"
         folder.save_model(network.content(), name)
-        folder.rows = [row for row in folder.rows if row["seed"] != network.seed]
-        folder.rows += [{"seed": network.seed, **row} for row in network.history]
-        folder.flush()
+        rows = [{"seed": one.seed, **row} for one in networks for row in one.history]
+        folder.save_csv("metrics.csv", rows)
 
     networks, interrupted, equal_time = [], False, None
     try:
@@ -136,24 +129,20 @@ def main(argv=None):
             model = network.model.to(device)
             if args.eval_only:
                 network.test = evaluate(model, data.test_images, data.test_labels)
-                say(*results.evaluation_lines(network.test))
+                show(*results.evaluation_lines(network.test))
                 break
             for epoch in train(model, data, recipe, seed, network.epoch, network.state, report):
                 network.record(epoch)
                 save(network)
-                say(*results.evaluation_lines(epoch.test))
+                show(*results.evaluation_lines(epoch.test))
     except KeyboardInterrupt:
         interrupted = True
     for network in networks:
         network.rewind()
     networks = [network for network in networks if network.test]
-    parts = processes.gather((networks, interrupted))
-    if parts:
-        networks = [network for part, _ in parts for network in part]
-        interrupted = any(early for _, early in parts)
-    elif not processes.lost:
-        return processes.leave(folder)
-    interrupted = interrupted or processes.lost
+    parts = processes.gather((networks, interrupted), folder)
+    networks = [network for part, _ in parts for network in part]
+    interrupted = any(early for _, early in parts)
     for network in networks:
         save(network)
     if not networks:
@@ -174,8 +163,6 @@ def main(argv=None):
     if interrupted:
         print("Interrupted: the figures are those of what was trained.")
     print(f"Run folder: {folder}")
-    if processes.lost:
-        processes.report_loss(folder)
     return 130 if interrupted else 0
 
 

@@ -15,16 +15,10 @@ README's tables are written from these files alone.
 
 import os
 import sys
-
-# This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
-
-# isort: split
 import time
 from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # however Python was started
 
 from common.options import Parser, add_flag, run
 
@@ -37,13 +31,11 @@ def parse_args(argv=None):
     parser = Parser(description=__doc__)
     parser.add_argument("--only", choices=PART_NAMES, help="measure this part alone")
     parser.add_argument("--quick", action="store_true", help="fewer networks, results/quick")
-    parser.add_argument(
-        "--data_dir", metavar="DIR", help="real characters for Part 1 (default: see kuzu_main.py)"
-    )
+    text = "real characters for Part 1 (default: see kuzu_main.py)"
+    parser.add_argument("--data_dir", metavar="DIR", help=text)
     parser.add_argument("--out", metavar="DIR", help="where to write (default: results/reference)")
-    add_flag(
-        parser, "--html", "write report.html too: one page with the figures in it, for a class"
-    )
+    text = "write report.html too: one page with the figures in it, for a class"
+    add_flag(parser, "--html", text)
     parser.add_argument("--text_only", action="store_true", help="measure nothing, write the text")
     return parser.parse_args(argv)
 

@@ -9,18 +9,12 @@ Reads fresh strings and saves, in a run folder of its own, the trajectories in h
 units, gates and predictions over time, the machine the network implements, and trace.csv.
 """
 
+import json
 import os
 import sys
-
-# This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
-
-# isort: split
-import json
 from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # however Python was started
 
 from common import say
 from common.network_options import add_network_options, given, held_out

@@ -10,15 +10,9 @@ language the first n it fails at. The best one is traced and drawn. Exit status 
 
 import os
 import sys
-
-# This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
-
-# isort: split
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # however Python was started
 
 from common.network_options import (
     add_network_options,
@@ -57,8 +51,8 @@ def parse_args(argv=None):
 def train_networks(networks, folder, args):
     """Train to the end of the recipe, printing sample traces and saving checkpoints on the way.
 
-    Returns (Networks, {name: checkpoint}, finished). Networks that have not finished are those of
-    the last report, from which --resume goes on exactly.
+    Returns (Networks, {name: checkpoint}). After an interrupt the networks are those of the last
+    report, from which --resume goes on exactly, and the checkpoints are None.
     """
     from anbn.networks import pack, trained
     from anbn.results import report_lines
@@ -89,10 +83,10 @@ def train_networks(networks, folder, args):
     except KeyboardInterrupt:
         folder.save_model(pack(kept))
         folder.save_csv("metrics.csv", kept.metrics())
-        return kept, checkpoints, False
+        return kept, None
     finally:
         bar.close()
-    return kept, checkpoints, True
+    return kept, checkpoints
 
 
 def main(argv=None):
@@ -120,18 +114,14 @@ def main(argv=None):
     folder = RunFolder(args, "seq", networks.folder_name, device, processes, code=code)
     start = time.perf_counter()
     if not networks.hand_set:
-        networks, checkpoints, finished = train_networks(networks, folder, args)
-        parts = processes.gather(checkpoints) if finished else None
-        if processes.lost:
-            processes.report_loss(folder)
-        if not finished:
+        networks, checkpoints = train_networks(networks, folder, args)
+        if checkpoints is None and not processes.lost:
             print(f"Interrupted after {networks.sequences:,} sequences per network. To go on:")
             for file in folder.files_of_all("model.pt"):
                 print(f"    python scripts/seq_train.py --resume {file}")
             print(f"Run folder: {folder}")
             return 130
-        if not processes.first:
-            return processes.leave(folder)
+        parts = processes.gather(checkpoints, folder)
         if len(parts) > 1:
             for name in checkpoints:
                 whole = merged([part[name] for part in parts])

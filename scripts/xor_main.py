@@ -15,13 +15,8 @@ trained, but some points are still on the wrong side.
 import os
 import sys
 
-# This checkout's packages, from any folder and whatever else is installed.
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # however Python was started
 
-import common  # noqa: F401  first, so that Ctrl-C during the other imports ends in one line
-
-# isort: split
 from common.options import Parser, add_flag, add_shared, number, run
 from xor.recipes import Recipe, default_recipe
 from xor.tasks import SIZES
@@ -30,8 +25,8 @@ TRAINING = (  # option, field of the Recipe, type, help
     ("--init", "init", number(float, above=0), "slope across a unit's dividing line at the start"),
     ("--lr", "learning_rate", number(float, above=0, most=1e30), "learning rate"),
     ("--decay", "decay", number(float, 0, most=1e30), "weight decay of the hidden units"),
-    ("--epoch", "epochs", number(int, 1, most=10**9), "most epochs of a start"),
-    ("--hold", "hold", number(int, 1, most=10**9), "epochs at 100 %% before stopping"),
+    ("--epoch", "epochs", number(int, 1), "most epochs of a start"),
+    ("--hold", "hold", number(int, 1), "epochs at 100 %% before stopping"),
     ("--restarts", "restarts", number(int, 0, most=10**6), "new draws of a stuck network, at most"),
 )
 
@@ -107,9 +102,8 @@ def main(argv=None):
     recipe = default_recipe(args.size, **args.recipe)
     seeds = processes.share(list(range(args.seed, args.seed + args.seeds)), train.GROUP_SIZE)
     if args.set_weights:
-        recipe = replace(
-            recipe, hold=args.recipe.get("hold", recipe.epochs)
-        )  # to the end, unless --hold
+        hold = args.recipe.get("hold", recipe.epochs)  # to the end, unless --hold
+        recipe = replace(recipe, hold=hold)
         model = hand_set(args.size, args.hid, args.act, args.scale).to(device)
     else:
         model = random_networks(seeds, args.hid, args.size, recipe.init).to(device)
@@ -129,12 +123,7 @@ def main(argv=None):
         print(progress_line(history.last))
     if processes.count > 1:
         folder.save_model(checkpoint.content(history, 0))  # for good if the first process fails
-    parts = processes.gather((history, interrupted))
-    if processes.lost:
-        processes.report_loss(folder)
-    if not processes.first:
-        return processes.leave(folder)
-    histories, interrupts = zip(*parts, strict=True)
+    histories, interrupts = zip(*processes.gather((history, interrupted), folder), strict=True)
     history.merge(histories)
     summary = results.summary(history, recipe if trained else None, args.set_weights)
     save(folder, history, summary)

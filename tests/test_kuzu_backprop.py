@@ -31,6 +31,26 @@ class Rectified(NetFull):
         return F.log_softmax(self.output(F.relu(self.hidden(images.flatten(1)))), 1)
 
 
+class Sum(NetFull):
+    """Two layers side by side."""
+
+    def __init__(self):
+        super().__init__(30)
+        self.output, self.direct = nn.Linear(30, 10), nn.Linear(784, 10)
+
+    def forward(self, images):
+        x = images.flatten(1)
+        return F.log_softmax(self.output(torch.tanh(self.hidden(x))) + self.direct(x), 1)
+
+
+class Unbiased(NetFull):
+    """A layer without biases."""
+
+    def __init__(self):
+        super().__init__(30)
+        self.hidden = nn.Linear(784, 30, bias=False)
+
+
 @pytest.fixture
 def batch():
     images = torch.rand(7, 28, 28, generator=seeded(1)) * 2 - 1
@@ -56,6 +76,8 @@ def test_backprop_gives_what_autograd_does(model, batch, smoothing):
         (build("full"), backprop),
         (Deep(), backprop),
         (Rectified(), autograd),  # whatever its layers are, its gradients are its own
+        (Sum(), autograd),
+        (Unbiased(), autograd),
         (build("conv"), autograd),
         (BatchNormalized(build("full")), autograd),
     ],

@@ -40,8 +40,7 @@ def test_config_and_two_runs_in_one_second(tmp_path):
 
 def test_files_of_a_run(tmp_path):
     folder = new_folder(tmp_path)
-    folder.rows = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "accuracy": 1.0}]
-    folder.flush()
+    folder.save_csv("metrics.csv", [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "accuracy": 1.0}])
     text = (folder.path / "metrics.csv").read_text()
     assert text == "epoch,loss,accuracy\n1,0.5,\n2,,1.0\n"
     folder.save_json("summary.json", {"a": torch.tensor([1.5]), "b": float("nan"), 3: (1, None)})

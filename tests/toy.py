@@ -55,11 +55,7 @@ def main():
             folder.save_model({"numbers": torch.cat(numbers)})
     except KeyboardInterrupt:
         finished = False
-    parts = processes.gather((numbers, finished))
-    if processes.lost:
-        processes.report_loss(folder)
-    if not processes.first:
-        return processes.leave(folder)
+    parts = processes.gather((numbers, finished), folder)
     if args.fail == "kill":
         os.kill(os.getpid(), 9)
     if args.fail == "bug":

@@ -72,8 +72,8 @@ def _fault(found):
         return "there are no weights under 'model'"
     weights = [found["model"].get(name) for name in PARAMETERS]
     kinds = {getattr(value, "dtype", None) for value in weights}
-    if kinds not in ({torch.float32}, {torch.float64}):
-        return f"{', '.join(PARAMETERS)} are not all tensors of float32 or of float64"
+    if kinds != {torch.float32}:
+        return f"{', '.join(PARAMETERS)} are not all tensors of float32"
     if not all(bool(value.isfinite().all()) for value in weights):
         return "some of its weights are not finite"
     n, n_hidden = (*weights[1].shape, 0, 0)[:2]

@@ -25,10 +25,8 @@ def conditions(network):
     """When each unit of a single network is on (a step fires, a sigmoid exceeds 1/2): one text per
     hidden unit, such as "x + y - 0.5 >= 0" (a spare unit, whose weights are 0, has no line:
     everywhere or nowhere), and that of the output."""
-    hidden = []
-    for weight, bias in zip(
-        network.hid_weight[0].tolist(), network.hid_bias[0].tolist(), strict=True
-    ):
+    hidden, weights = [], network.hid_weight[0].tolist()
+    for weight, bias in zip(weights, network.hid_bias[0].tolist(), strict=True):
         spare = " (everywhere)" if bias >= 0 else " (nowhere)"
         hidden.append(linear_form(weight, "xy", bias) + " >= 0" + spare * (not any(weight)))
     names = [f"h{k + 1}" for k in range(network.n_hidden)]
@@ -39,15 +37,11 @@ def conditions(network):
 @torch.no_grad()
 def activations(network, inputs, targets):
     """Rows X Y T h1..hH output of a single network, one dict per point of inputs (N, 2)."""
-    names = [f"h{k + 1}" for k in range(network.n_hidden)]
-    outputs = network(inputs)[0].tolist()
-    rows = []
-    for (x, y), target, hidden, output in zip(
-        inputs.tolist(), targets.tolist(), network.hidden[0].tolist(), outputs, strict=True
-    ):
-        point = {"X": int(x), "Y": int(y), "T": int(target)}
-        rows.append(point | dict(zip(names, hidden, strict=True)) | {"output": output})
-    return rows
+    names = ["X", "Y", "T", *(f"h{k + 1}" for k in range(network.n_hidden)), "output"]
+    output = network(inputs)[0]  # (N,)
+    table = torch.column_stack((inputs, targets, network.hidden[0], output))  # (N, H + 4)
+    rows = ([*map(int, row[:3]), *row[3:]] for row in table.tolist())
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def activation_table(rows, act):

@@ -57,8 +57,6 @@ class History:
     def merge(self, histories):
         """Become the history of all processes' networks. Where a process has ended earlier its last
         report stays; the curves are those of the first one."""
-        if len(histories) == 1:
-            return
         weights = zip(*(history.model.weights() for history in histories), strict=True)
         self.model = MLP(*(torch.cat(parts).data for parts in weights), act=self.model.act)
         self.seeds = [seed for history in histories for seed in history.seeds]
@@ -81,6 +79,6 @@ def means(record):
 
 def progress_line(record):
     """The coursework's line; for several networks their means, and how many have solved it."""
-    text = "ep:{epoch:5d} loss: {loss:.4f} acc: {accuracy:.2f}".format(**means(record))
-    n = len(record.draws)
-    return text if n == 1 else f"{text} solved: {int(record.solved.sum())}/{n}"
+    row, n = means(record), len(record.draws)
+    text = "ep:{epoch:5d} loss: {loss:.4f} acc: {accuracy:.2f}".format(**row)
+    return text if n == 1 else f"{text} solved: {row['solved']}/{n}"

@@ -18,8 +18,6 @@ ACTIVATION_MAP = "cividis"
 POSITIVE, NEGATIVE = "#d95f02", "#5e3c99"  # orange and purple, told apart by everyone
 MAX_UNITS = 24  # hidden units in one figure
 CHUNK_SIZE = 10_000_000  # activations computed at once
-
-
 POINTS = {  # by target
     0: dict(marker="s", ms=8, mfc="black", mec="white", mew=1.2),
     1: dict(marker="o", ms=9, mfc="white", mec="black", mew=1.2),

@@ -41,12 +41,12 @@ def against(other, rounds):
     in turn, on one core (NetConv on all)."""
     for line in COMPARED:
         one_core = "--net conv" not in line
-        pairs = []
-        for _ in range(rounds + 1):
-            theirs = _timed(Path(other), line, one_core)[2]
-            pairs.append((theirs, _timed(ROOT, line, one_core)[2]))
-        theirs, ours = (median(column) for column in zip(*pairs[1:], strict=True))
-        ratio = median(a / b for a, b in pairs[1:])
+        pairs = [
+            [_timed(root, line, one_core)[2] for root in (Path(other), ROOT)]
+            for _ in range(rounds + 1)
+        ][1:]  # the first may compile
+        theirs, ours = (median(column) for column in zip(*pairs, strict=True))
+        ratio = median(a / b for a, b in pairs)
         row = {"name": line, "ratio": ratio, "baseline_s": theirs, "ours_s": ours}
         yield row | {"rounds": rounds}
 

@@ -1,11 +1,14 @@
 """What the command-line scripts share: options, run folders, processes.
 
-Imported before anything else, so that Ctrl-C and SIGTERM are handled from the start.
+Imported before anything else, so that this checkout's packages are found, whatever is installed,
+and Ctrl-C and SIGTERM are handled from the start.
 """
 
 import os
 import signal
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 begun = False  # whether there is a run folder; until then an interrupt loses nothing
 
@@ -27,8 +30,8 @@ def first_process():
 
 
 def _interrupted(number, frame):
-    """Raise KeyboardInterrupt, so that what has been trained is kept; but end at once while modules
-    are imported: nothing is trained then, and some of them would answer with a traceback."""
+    """Raise KeyboardInterrupt, so that what has been trained is kept. While modules are imported
+    end at once: nothing is trained then, and some of them would answer with a traceback."""
     if launched():
         signal.signal(number, signal.SIG_IGN)  # it comes twice, from the terminal and the launcher
     while frame and not frame.f_code.co_filename.startswith("<frozen importlib"):

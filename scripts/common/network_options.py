@@ -101,14 +101,13 @@ def planned(args):
     if args.set_weights:
         model = handset(language, n_hidden=args.hid)
         return 1, lambda part: Networks(model, language, seeds=[args.seed], hand_set=True)
-    n_hidden = args.hid or language.default_hidden(kind)
+    which = language, kind, args.hid or language.default_hidden(kind)
     recipe = with_options(
-        RECIPES[args.recipe or "usual"](language, kind, n_hidden),
+        RECIPES[args.recipe or "usual"](*which),
         n_sequences=args.epoch and max(1, round(1000 * args.epoch)),
         **{setting: getattr(args, option) for option, setting in SETTINGS.items()},
     )
-    require_memory(language, kind, n_hidden, args.seeds, recipe.batch_size)
-    which = language, kind, n_hidden
+    require_memory(*which, args.seeds, recipe.batch_size)
     return args.seeds, lambda part: untrained(*which, [args.seed + s for s in part], recipe)
 
 

@@ -58,11 +58,9 @@ class Parser(argparse.ArgumentParser):
 
 class _Help(argparse.RawDescriptionHelpFormatter):
     def _get_help_string(self, action):
-        text = action.help or ""
         hidden = action.default in (None, argparse.SUPPRESS) or action.nargs == 0
-        if "default" in text or hidden or not action.option_strings:
-            return text
-        return f"{text} (default: %(default)s)"
+        told = hidden or "default" in action.help
+        return action.help if told else f"{action.help} (default: %(default)s)"
 
 
 def _underscored(argument):
@@ -174,11 +172,11 @@ def _isolate():
     """Make the process independent of what it inherits: output of any encoding or none, figures
     with a backend of our own, and no more memory than is free, so that too large a run ends in a
     MemoryError and is not killed by the system."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed, as by `>&-`
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
-        if hasattr(getattr(sys, name), "reconfigure"):
-            getattr(sys, name).reconfigure(errors="replace")
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # it is None if closed, as by `>&-`
+    sys.stderr = sys.stderr or open(os.devnull, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     os.environ["MPLBACKEND"] = "agg"
     with contextlib.suppress(ImportError, OSError, ValueError, TypeError):  # Linux alone
         import resource

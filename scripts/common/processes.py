@@ -1,14 +1,12 @@
 """Many processes, one run: the networks are shared out, the first process reports on all of them.
 
-    python scripts/seq_train.py --seeds 256                    # as many processes as cores
-    torchrun --nproc-per-node 4 scripts/seq_train.py --seeds 256        # for several machines
-
 Nothing is exchanged while networks train: every process takes whole groups of the seeds, and rank 0
 collects the networks at the end. A group has one fixed size and is trained on one thread, so its
 networks are the same in any number of processes, bit for bit.
 """
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -26,15 +24,12 @@ from common.options import BadInput, ProcessLost
 
 def share_out(args, n_networks, group_size=1):
     """Start this script anew in several processes, where `--processes` and the number of groups
-    ask for it. To be called right after parsing.
-
-    Returns in a process that is to train: the only one, or one that was started here or by
-    torchrun. The process that has started others does not return, but exits with their status.
-    """
+    ask for it, and exit with their status. Returns in a process that is to train: the only one, or
+    one that was started here or by torchrun."""
     wanted = args.processes
     if wanted == "auto":
         wanted = 1 if args.device in ("cuda", "mps") else usable_cores()
-    groups = -(-n_networks // group_size)
+    groups = math.ceil(n_networks / group_size)
     count = min(wanted, groups)
     if count > 1 and not launched():
         sys.exit(_launch(count))
@@ -105,7 +100,7 @@ class Processes:
     def share(self, seeds, group_size=1):
         """This process's part of the seeds: whole groups of `group_size` neighbours (the last may
         be smaller), as evenly as can be, the first process's part the largest."""
-        groups = -(-len(seeds) // group_size)
+        groups = math.ceil(len(seeds) / group_size)
         if groups < self.count:
             raise BadInput(
                 f"{self.count} processes cannot share {len(seeds)} networks in groups of "
@@ -125,21 +120,37 @@ class Processes:
             distributed.barrier()
         return result if first_here else work()
 
-    def gather(self, content):
-        """A list of every process's content on rank 0, which now saves all of it; None on the
-        others, which then `leave`, and where a process is lost (then `lost` says so)."""
+    def gather(self, content, folder):
+        """A list of every process's content, on rank 0, which now saves all of it.
+
+        The others end here. Their files are removed once rank 0 has ended well, everything saved;
+        if it fails, they stay, and it says why. After a lost process every other ends with one line
+        and status 2.
+        """
         if self.count == 1:
             return [content]
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would part the processes
         everything = [None] * self.count if self.first else None
         try:
-            if not self.lost:
-                with _peers():
-                    distributed.gather_object(content, everything)
+            if self.lost:
+                raise ProcessLost
+            with _peers():
+                distributed.gather_object(content, everything)
+            if self.first:
+                self.others_wait = True
+                return everything
+            saved = self.broadcast(None)
         except (ProcessLost, KeyboardInterrupt):
-            self.lost = True
-        self.others_wait = self.first and not self.lost
-        return None if self.lost else everything
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it may come as Python ends
+            say(
+                f"error: a process of this run was lost; the networks of process {self.rank} of "
+                f"{self.count} are kept in {folder}"
+            )
+            sys.exit(2)
+        if saved:
+            folder.discard()
+        distributed.destroy_process_group()
+        sys.exit(0)
 
     def broadcast(self, content):
         """Rank 0's content, everywhere."""
@@ -148,25 +159,6 @@ class Processes:
             with _peers():
                 distributed.broadcast_object_list(box)
         return box[0]
-
-    def leave(self, folder):
-        """The status of a process other than the first. Its files are removed once rank 0 has
-        ended well, everything saved; if rank 0 fails, they stay, and rank 0 says why."""
-        try:
-            saved = self.broadcast(None)
-        except (ProcessLost, KeyboardInterrupt):
-            self.report_loss(folder)
-        if saved:
-            folder.discard()
-        return 0
-
-    def report_loss(self, folder):
-        """End the run after a lost process: one line, status 2."""
-        say(
-            f"error: a process of this run was lost; the networks of process {self.rank} of "
-            f"{self.count} are kept in {folder}"
-        )
-        sys.exit(2)
 
     def _ended(self, saved):
         if self.others_wait:

@@ -1,8 +1,4 @@
-"""Run folders, device choice and progress: what every training script does besides its experiment.
-
-A run folder is `DIR/<kuzu|xor|seq>/<name>__s<seed>__<time>/` with config.json (all options,
-versions, device, git commit, command line), metrics.csv, summary.json, model.pt and figures.
-"""
+"""Run folders, device choice and progress: what every script does besides its experiment."""
 
 import contextlib
 import csv
@@ -71,7 +67,7 @@ def _beside(path):
 
 
 class RunFolder:
-    """The folder of one run, made before training; raises BadInput if it cannot be.
+    """`DIR/<part>/<name>__s<seed>__<time>/`, made before training; raises BadInput if it cannot be.
 
     args: the parsed options, stored in config.json with `more_config`. part: kuzu, xor or seq.
     name: what is trained, e.g. conv_classic. processes: those that share the run; rank 0 makes the
@@ -82,7 +78,7 @@ class RunFolder:
         common.begun = True
         matplotlib.rcdefaults()  # figures in a style of our own, whatever a matplotlibrc says
         rank, self.n_processes = (processes.rank, processes.count) if processes else (0, 1)
-        self.rows, self.prefix = [], f"process{rank}_" if rank else ""
+        self.prefix = f"process{rank}_" if rank else ""
         if rank == 0:
             self._make(args, part, name, device, more_config)
         if self.n_processes > 1:
@@ -111,10 +107,6 @@ class RunFolder:
             "started": stamp,
         }
         self.save_json("config.json", content | more_config)
-
-    def flush(self):
-        """Write `rows`, the metrics so far, whole."""
-        self.save_csv("metrics.csv", self.rows)
 
     def save_csv(self, name, rows):
         """Write rows, dicts whose keys are the columns, as CSV; a value a row lacks stays empty."""

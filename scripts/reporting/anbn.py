@@ -1,6 +1,6 @@
 """Part 3 of the report: how many recurrent networks learn to count, and how they do it."""
 
-from reporting.measured import FIRST_SEED, interval, table
+from reporting.measured import FIRST_SEED, success, table
 
 NETWORKS = 100
 TASKS = {  # options, what is trained
@@ -15,39 +15,49 @@ TASKS = {  # options, what is trained
 }
 SHOWN = {"srn": "anbn_srn2", "srn3": "anbncn_srn3", "lstm": "anb2nc3n_lstm3", "reber": "reber_srn2"}
 EXACT = ("anbn", "anb2n", "anbncn", "anb2nc3n", "anb3n", "anbncndn")
-PICTURES = [
-    f"{name}.png"
-    for name in ("hidden_pairs", "machine_hidden", "machine", "phase_portraits", "over_time")
-    + ("cell_changes", "reach", "first_failure", "learned_count")
-] + ["animation.gif", "training.gif"]
+PICTURES = (
+    "hidden_pairs.png machine_hidden.png machine.png phase_portraits.png over_time.png "
+    "cell_changes.png reach.png first_failure.png learned_count.png animation.gif training.gif"
+).split()
 MOVING = ("anbn_srn2", "anb2nc3n_lstm3")
+EXCESS_AND_TIME = "{excess_cross_entropy[50%]:.4f} | {training_seconds:.0f} s"
 
 
 def measure(measured, data_dir):
-    experiments, seeds = [], 8 if measured.quick else NETWORKS
+    experiments = hand_set(measured, EXACT, (), ["seq_plot.py --quiet"])
     for name in SHOWN.values() if measured.quick else TASKS:
-        command = f"seq_train.py {TASKS[name][0]} --seed {FIRST_SEED} --seeds {seeds}"
         plot = "seq_plot.py --quiet" + " --animate" * (name in MOVING)
-        experiments.append((name, command, PICTURES, [plot]))
-    for language in EXACT[:1] if measured.quick else EXACT:
-        command = f"seq_train.py --lang {language} --model lstm --set_weights"
-        experiments.append((f"exact_{language}", command, (), ["seq_plot.py --quiet"]))
+        experiments.append((name, training(measured, TASKS[name][0]), PICTURES, [plot]))
     measured.run_all(experiments)
 
 
+def training(measured, options):
+    """The command that trains the networks of an experiment."""
+    n_networks = 8 if measured.quick else NETWORKS
+    return f"seq_train.py {options} --seed {FIRST_SEED} --seeds {n_networks}"
+
+
+def hand_set(measured, languages, *more):
+    """The experiments with weights set by hand."""
+    command = "seq_train.py --lang {} --model lstm --set_weights"
+    languages = languages[:1] if measured.quick else languages
+    return [(f"exact_{language}", command.format(language), *more) for language in languages]
+
+
 def text(measured):
-    found = measured.those_of(TASKS)
-    plots = {key: found[name]["seq_plot"] for key, name in SHOWN.items()}
+    found = summaries(measured, TASKS)
+    shown = {key: measured[name] for key, name in SHOWN.items()}
+    plots = {key: summary["seq_plot"] for key, summary in shown.items()}
     srn, lstm = plots["srn"], plots["lstm"]
     return measured.write(
         **plots,
-        **{f"{key}_networks": found[name]["networks"] for key, name in SHOWN.items()},
+        **{f"{key}_networks": summary["networks"] for key, summary in shown.items()},
         **{f"{key}_explanation": quoted(plot["explanation"]) for key, plot in plots.items()},
         where=measured.where("anbn_srn2"),
         rates=rates(found),
         commands=measured.commands(TASKS),
         reach=reach(found),
-        counts=counts({TASKS[name][1]: summary for name, summary in found.items()}),
+        counts=counts(found),
         criterion=criterion(found),
         srn_machines=machines(srn),
         srn3_machines=machines(plots["srn3"]),
@@ -62,16 +72,19 @@ def text(measured):
 
 def readme(measured):
     picture = "results/reference/anbn/anbn_srn2/machine_hidden.png"
-    return f"{rates(measured.those_of(TASKS))}\n![The states of an SRN that counts]({picture})\n"
+    return f"{rates(summaries(measured, TASKS))}\n![The states of an SRN that counts]({picture})\n"
+
+
+def summaries(measured, tasks):
+    """{what is trained: summary}; the functions below make tables of them."""
+    return {tasks[name][1]: summary for name, summary in measured.those_of(tasks).items()}
 
 
 def rates(found):
     rows = []
-    for name, summary in found.items():
-        row = [TASKS[name][1], f"{summary['solved']} of {summary['networks']}"]
-        row += [interval(summary["success_rate_95"]), f"{summary['sequences'] / 1000:g}k"]
-        excess, seconds = summary["excess_cross_entropy"]["50%"], summary["training_seconds"]
-        rows.append([*row, f"{excess:.4f}", f"{seconds:.0f} s"])
+    for what, summary in found.items():
+        sequences = f"{summary['sequences'] / 1000:g}k"
+        rows.append([what, success(summary), sequences, EXCESS_AND_TIME.format(**summary)])
     return table(
         "network | solved | 95 % interval | sequences | excess, nats (median) | training, all", rows
     )
@@ -79,16 +92,16 @@ def rates(found):
 
 def reach(found):
     rows = []
-    for name, summary in found.items():
+    for what, summary in found.items():
         if n := summary.get("first_failing_n"):
-            rows.append([TASKS[name][1], *n["quantiles"].values(), n["largest"]])
+            rows.append([what, *n["quantiles"].values(), n["largest"]])
     return table(
         "first failing n over the networks | 10 % | 25 % | 50 % | 75 % | 90 % | largest", rows
     )
 
 
 def counts(found):
-    """A row per letter after A; found: {what was trained: its summary}."""
+    """A row per letter after A."""
     rows = []
     for what, summary in found.items():
         learned = summary.get("learned_counts")
@@ -105,11 +118,11 @@ def counts(found):
 def criterion(found):
     """After how many sequences the networks first solve their task."""
     rows = []
-    for name, summary in found.items():
+    for what, summary in found.items():
         first = summary["to_criterion"]
         never = f"> {summary['sequences']:,}"
         places = [never if n is None else f"{n:,}" for n in first["quantiles"].values()]
-        rows.append([TASKS[name][1], first["reached"], *places[::2], first["lost"]])
+        rows.append([what, first["reached"], *places[::2], first["lost"]])
     return table("sequences until first solved | networks | 10 % | 50 % | 90 % | lost it", rows)
 
 
@@ -130,9 +143,8 @@ def fixed_points(plot):
 
 def shortened(eigenvalue):
     value = complex(eigenvalue)
-    if value.imag:
-        return f"{value.real:.3f} {'+' if value.imag > 0 else '-'} {abs(value.imag):.3f}i"
-    return f"{value.real:.3f}"
+    sign = "+" if value.imag > 0 else "-"
+    return f"{value.real:.3f}" + f" {sign} {abs(value.imag):.3f}i" * bool(value.imag)
 
 
 def cell_changes(plot):

@@ -3,8 +3,8 @@
 Not part of the whole report's half hour: python scripts/report.py --only beyond
 """
 
-from reporting.anbn import NETWORKS, counts
-from reporting.measured import FIRST_SEED, table
+from reporting.anbn import counts, training
+from reporting.measured import table
 
 TASKS = {  # options, what is trained, n tried up to by the far recipe
     "anbn": ("--lang anbn --length 10", "a^n b^n, n up to 10", 10_000),
@@ -19,20 +19,20 @@ SRNS = {  # options, how they were trained
     "srn_far": (" --recipe far", "far"),
 }
 USUAL = ("anbn", "anbncn", "anb2nc3n")  # trained by the usual recipe as well
+COST = "{excess_cross_entropy[50%]:.4f} | {memoryless_excess:.4f} | {training_seconds:.0f} s"
 RUNS = {f"{name}_far": (name, "far") for name in TASKS}
 RUNS |= {f"{name}_usual": (name, "usual") for name in USUAL}
 
 
 def measure(measured, data_dir):
-    which = f"--seed {FIRST_SEED} --seeds {8 if measured.quick else NETWORKS}"
     experiments = []
     for run, (name, recipe) in RUNS.items():
         options, _, n_most = TASKS[name]
-        command = f"seq_train.py {options} --model lstm --recipe {recipe} {which}"
+        command = training(measured, f"{options} --model lstm --recipe {recipe}")
         command += f" --n_most {n_most}" if recipe == "far" else ""
         experiments.append((run, command, ("reach.png",)))
     for name, (options, _) in SRNS.items():
-        experiments.append((name, f"seq_train.py --lang anbn --length 10 --rates {which}{options}"))
+        experiments.append((name, training(measured, f"--lang anbn --length 10 --rates{options}")))
     measured.run_all(experiments)
 
 
@@ -52,12 +52,9 @@ def results(measured):
         found = measured[run]
         low, high = found["success_rate_95"]
         solved = f"{found['solved']} of {found['networks']} ({low:.0%} to {high:.0%})"
-        tried = found["first_failing_n"]["tried_up_to"]
-        n = found["first_failing_n"]["quantiles"].values()
-        reach = [f"> {tried:,}" if k > tried else f"{k:,}" for k in n]
-        excess = found["excess_cross_entropy"]["50%"], found["memoryless_excess"]
-        rows.append([TASKS[name][1], recipe, solved, *reach, *(f"{nats:.4f}" for nats in excess)])
-        rows[-1].append(f"{found['training_seconds']:.0f} s")
+        tried, levels = (found["first_failing_n"][key] for key in ("tried_up_to", "quantiles"))
+        reach = [f"> {tried:,}" if n > tried else f"{n:,}" for n in levels.values()]
+        rows.append([TASKS[name][1], recipe, solved, *reach, COST.format(**found)])
     return table(
         "trained on | recipe | solved | 10 % | 25 % | 50 % | 75 % | 90 % | "
         "excess, nats/symbol (median) | least without counting A | training",

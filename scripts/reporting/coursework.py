@@ -5,11 +5,10 @@ Not part of the whole report's half hour: python scripts/report.py --only course
 
 import shlex
 
-from reporting.measured import call, interval, read_json, table
+from reporting.measured import call, read_json, success, table
 
 
 def measure(measured, data_dir):
-    measured.folder.mkdir(parents=True, exist_ok=True)
     call(f"bench.py coursework --json {shlex.quote(str(measured.folder / 'bench.json'))}")
 
 
@@ -18,7 +17,6 @@ def text(measured):
     rows = []
     for row in found["coursework"]:
         epochs = " / ".join(f"{n:,}" for n in row.get("epochs") or ())
-        solved = f"{row['solved']} of {row['networks']}"
-        rows.append([row["name"], solved, interval(row["solved_95"]), epochs])
+        rows.append([row["name"], success(row, "solved_95"), epochs])
     results = table("task | solved | 95 % interval | epochs to 100 %", rows)
     return measured.write(results=results, **found)

@@ -48,6 +48,15 @@ def page(text, folder):
         import markdown
     except ImportError:
         raise BadInput("--html needs the package markdown: pip install markdown") from None
+
+    def embedded(match):
+        path = folder / match[1]
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+        return f'src="data:image/{match[2]};base64,{base64.b64encode(content).decode()}"'
+
     heading, rest = text.split("\n", 1)
     converter = markdown.Markdown(
         extensions=["tables", "fenced_code", "toc"], extension_configs={"toc": {"toc_depth": "2-3"}}
@@ -55,16 +64,5 @@ def page(text, folder):
     body = converter.convert(rest)
     title = heading.lstrip("# ")
     body = f"<h1>{title}</h1>\n<nav>{converter.toc}</nav>\n{body}"
-    body = re.sub(
-        r'src="([^"]+\.(png|gif))"', lambda found: embedded(folder, *found.groups()), body
-    )
+    body = re.sub(r'src="([^"]+\.(png|gif))"', embedded, body)
     return PAGE.format(title=title, style=STYLE, body=body)
-
-
-def embedded(folder, name, kind):
-    """A picture as part of the page."""
-    try:
-        content = (folder / name).read_bytes()
-    except OSError as error:
-        raise BadInput(f"{folder / name} cannot be read: {error.strerror}") from None
-    return f'src="data:image/{kind};base64,{base64.b64encode(content).decode()}"'

@@ -1,7 +1,7 @@
 """Languages beyond the source's: several counters, and brackets."""
 
-from reporting.anbn import NETWORKS, cell_changes, quoted
-from reporting.measured import FIRST_SEED, interval, table
+from reporting.anbn import EXCESS_AND_TIME, cell_changes, hand_set, quoted, summaries, training
+from reporting.measured import success, table
 
 NESTED, CROSSED, SUM = "a^n b^m c^m d^n", "a^n b^m c^n d^m", "a^n b^m c^(n+m)"
 FAR = "--model lstm --hid 4 --recipe far --n_most 60"
@@ -39,29 +39,27 @@ SHOWN = {
 }
 IN_QUICK = ("nested_lstm3", "dyck2_lstm4")
 EXACT = ("anbmcmdn", "anbmcndm", "anbmcn+m", "dyck1")
-HEIGHTS = (0, 1, 2, 3, 4, 5, 6)  # of a stack, in the table
+N_HEIGHTS = 7  # of a stack, in the table
 
 
 def measure(measured, data_dir):
-    experiments, seeds = [], 8 if measured.quick else NETWORKS
+    experiments = hand_set(measured, EXACT)
     for name in IN_QUICK if measured.quick else TASKS:
-        command = f"seq_train.py {TASKS[name][0]} --seed {FIRST_SEED} --seeds {seeds}"
         then = ["seq_plot.py --quiet"] if name == "nested_lstm3" else ()
+        command = training(measured, TASKS[name][0])
         experiments.append((name, command, SHOWN.get(name, ()), then))
-    for language in EXACT[:1] if measured.quick else EXACT:
-        command = f"seq_train.py --lang {language} --model lstm --set_weights"
-        experiments.append((f"exact_{language}", command))
     measured.run_all(experiments)
 
 
 def text(measured):
-    found = {what: measured[name] for name, (_, what) in TASKS.items() if measured.has(name)}
+    found = summaries(measured, TASKS)
+    nested = measured["nested_lstm3"]["seq_plot"]
     return measured.write(
         where=measured.where(*TASKS),
         rates=rates(found),
         commands=measured.commands(TASKS),
-        explanation=quoted(measured["nested_lstm3"]["seq_plot"]["explanation"]),
-        cells=cell_changes(measured["nested_lstm3"]["seq_plot"]),
+        explanation=quoted(nested["explanation"]),
+        cells=cell_changes(nested),
         heights=heights(found),
         exact=exact(measured),
     )
@@ -70,18 +68,9 @@ def text(measured):
 def rates(found):
     rows = []
     for what, summary in found.items():
-        reach = summary["first_failing_n"]
-        tried, levels = reach["tried_up_to"], list(reach["quantiles"].values())
-        rows.append(
-            [
-                what,
-                f"{summary['solved']} of {summary['networks']}",
-                interval(summary["success_rate_95"]),
-                *(f"> {tried}" if n > tried else n for n in levels[::2]),
-                f"{summary['excess_cross_entropy']['50%']:.4f}",
-                f"{summary['training_seconds']:.0f} s",
-            ]
-        )
+        tried, levels = (summary["first_failing_n"][key] for key in ("tried_up_to", "quantiles"))
+        reach = [f"> {tried}" if n > tried else n for n in [*levels.values()][::2]]
+        rows.append([what, success(summary), *reach, EXCESS_AND_TIME.format(**summary)])
     return table(
         "network | solved | 95 % interval | first failing pair: 10 % | 50 % | 90 % | "
         "excess, nats (median) | training, all",
@@ -93,18 +82,15 @@ def heights(found):
     rows = []
     for what, summary in found.items():
         if "dyck2" in what:
-            right = summary["right_by_height"]
-            rows.append([what, *(f"{right[k]:.1%}" if k < len(right) else "-" for k in HEIGHTS)])
-    return table(" | ".join(("steps right", *map(str, HEIGHTS))), rows)
+            shares = [f"{share:.1%}" for share in summary["right_by_height"]]
+            rows.append([what, *(shares + ["-"] * N_HEIGHTS)[:N_HEIGHTS]])
+    return table(" | ".join(("steps right", *map(str, range(N_HEIGHTS)))), rows)
 
 
 def exact(measured):
     rows = []
-    for language in EXACT:
-        if measured.has(name := f"exact_{language}"):
-            summary = measured[name]
-            tried = summary["first_failing_n"]["tried_up_to"]
-            right = "all" if summary["first_failing_n"]["never_failed"] else "not all"
-            excess = f"{summary['excess_cross_entropy']['50%']:.4f}"
-            rows.append([language, summary["hidden"], f"{right} up to {tried}", excess])
+    for name, found in measured.those_of(f"exact_{language}" for language in EXACT).items():
+        n, excess = found["first_failing_n"], found["excess_cross_entropy"]["50%"]
+        right = f"{'all' if n['never_failed'] else 'not all'} up to {n['tried_up_to']}"
+        rows.append([name.removeprefix("exact_"), found["hidden"], right, f"{excess:.4f}"])
     return table("hand-set | units | pairs right | excess, nats", rows)

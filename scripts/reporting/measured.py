@@ -98,7 +98,7 @@ class Measured:
 
     def write(self, **values):
         """The section as Markdown: its template, the file beside this one, filled in. Pictures that
-        were not drawn are left out; each has its caption below as well."""
+        were not drawn are left out; the others have their caption below as well."""
         values["notes"], notes = "", self.folder / "notes.md"
         if notes.exists():
             values["notes"] = "*Notes, written by hand: no command of this report repeats them.*"
@@ -130,16 +130,16 @@ def read_json(path):
 
 
 def table(header, rows):
-    """A Markdown table. header: names separated by |."""
+    """A Markdown table. header: names separated by |. A cell may be several, separated likewise."""
     header = [name.strip() for name in header.split("|")]
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
 
 
-def interval(bounds):
-    """A 95 % interval of a rate, as a table shows it."""
-    low, high = bounds
-    return f"{100 * low:.1f} to {100 * high:.1f} %"
+def success(found, bounds="success_rate_95"):
+    """Two cells of a table: how many networks are solved, and the 95 % interval of the rate."""
+    low, high = found[bounds]
+    return f"{found['solved']} of {found['networks']} | {100 * low:.1f} to {100 * high:.1f} %"
 
 
 def replace_between_markers(text, name, content):

@@ -7,7 +7,6 @@ from reporting.measured import call, read_json, table
 
 
 def measure(measured, data_dir):
-    measured.folder.mkdir(parents=True, exist_ok=True)
     figure = shlex.quote(str(measured.folder / "growth.png"))
     for name, command in (("bench", "bench.py"), ("growth", f"bench.py growth --figure {figure}")):
         file = shlex.quote(str(measured.folder / f"{name}.json"))

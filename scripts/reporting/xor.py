@@ -1,6 +1,6 @@
 """Part 2 of the report: the perceptron, trained, set by hand, and counted over many starts."""
 
-from reporting.measured import FIRST_SEED, interval, table
+from reporting.measured import FIRST_SEED, success, table
 
 RATES = {  # options, what is trained, networks
     "check4": ("--task check --hid 4", "check, 4 sigmoid units", 1000),
@@ -25,9 +25,8 @@ def measure(measured, data_dir):
     experiments = [(name, f"xor_main.py {line}", pictures) for name, line in SINGLE.items()]
     for name in list(RATES)[:1] if measured.quick else RATES:
         options, _, n = RATES[name]
-        command = (
-            f"xor_main.py {options} --seed {FIRST_SEED} --seeds {200 if measured.quick else n}"
-        )
+        n = 200 if measured.quick else n
+        command = f"xor_main.py {options} --seed {FIRST_SEED} --seeds {n}"
         experiments.append((name, command, ("epochs_to_solve.png",)))
         experiments.append((f"{name}_restarts", f"{command} --restarts {RESTARTS}"))
     measured.run_all(experiments)
@@ -71,8 +70,7 @@ def rates(measured, more=False):
     for name, (_, what, _) in RATES.items():
         if measured.has(name):  # not in a quick report
             once, again = (measured[f"{name}{which}"] for which in ("", "_restarts"))
-            row = [what, f"{once['solved']} of {once['networks']}"]
-            row += [interval(once["solved_interval_95"]), quantiles(once["epochs_first_right"])]
+            row = [what, success(once, "solved_interval_95"), quantiles(once["epochs_first_right"])]
             if more:
                 row += [quantiles(once["epochs_stays_right"]), once["lost_in_between"]]
             rows.append([*row, f"{once['run']['seconds']:.0f} s", again["solved"]])
