@@ -5,8 +5,7 @@
                n=3  A A A B B B B B B
 
 In ascending order the strings that still read a letter are the last ones of the batch, so a step
-works on a slice: one batched product and the squashing functions. Most of the time of
-reach.first_failing_n is spent here.
+works on a slice. Most of the time of reach.first_failing_n is spent here.
 """
 
 import functools

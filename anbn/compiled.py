@@ -56,8 +56,7 @@ class Library:
         library = ctypes.CDLL(str(path))
         self._read, self._train = library.scan_read, library.scan_train
         self._read.restype = self._train.restype = None
-        name = ctypes.c_char.in_dll(library, "COMPILER")
-        self.compiler = ctypes.string_at(ctypes.addressof(name)).decode()
+        self.compiler = ctypes.c_char_p.in_dll(library, "COMPILER").value.decode()
 
     def read(self, model, inputs, start, gain):
         """The parts of a models.State, with logits, of inputs (B, T) or (S, B, T) from a State."""
@@ -82,7 +81,7 @@ class Library:
         gradients = torch.empty_like(weights)
         mean = None if mean is None else mean.float().contiguous()
         d_states = None if d_states is None else d_states.contiguous()
-        loss = float(stochastic_weight), mean, d_states, gradients, losses
+        loss = ctypes.c_float(stochastic_weight), mean, d_states, gradients, losses
         arguments = symbols.to(torch.uint8), valid, deterministic, *loss
         self._call(self._train, model, weights, gain, arguments, *valid.shape[1:])
         return *losses, gradients
@@ -93,12 +92,8 @@ class Library:
         gain = gain.expand(columns).contiguous()
         steps = torch.empty((n_steps + 1) * (3 * n_hidden + columns + model.n_symbols) * LANES)
         sizes = model.n_networks, n_steps, model.n_symbols, n_hidden, n_batch
-        passed = []
-        for argument in (model.kind == "lstm", weights, gain, *arguments, steps, *sizes):
-            if isinstance(argument, torch.Tensor):
-                argument = ctypes.c_void_p(argument.data_ptr())
-            passed.append(ctypes.c_float(argument) if isinstance(argument, float) else argument)
-        function(*passed)
+        passed = model.kind == "lstm", weights, gain, *arguments, steps, *sizes
+        function(*(ctypes.c_void_p(x.data_ptr()) if torch.is_tensor(x) else x for x in passed))
 
 
 @functools.cache

@@ -10,6 +10,7 @@ Here the letters B are not certain either: m is not known before it has been rea
 computed for whole batches at once.
 """
 
+import functools
 import itertools
 import math
 import re
@@ -28,9 +29,9 @@ class CountingLanguage(Language):
 
     blocks: for each letter how often each counter enters its size: ((1, 0), (0, 1), (1, 1)) is
     a^n b^m c^(n+m). With one counter a number for each letter is enough: anb2nc3n is (1, 2, 3).
-    A counter enters first alone, once: the size of that block is drawn, the others follow. Counters
-    are drawn one by one, uniformly from 1..length. The numbers n below are (..., M) for M strings
-    with one counter, (..., M, V) with V of them.
+    A counter enters first alone, once: the size of that block is drawn, uniformly from 1..length,
+    and the others follow. The numbers n below are (..., M) for M strings with one counter,
+    (..., M, V) with V of them.
 
     Raises LanguageError for fewer than two letters, a block that cannot be, or a length below 1.
     """
@@ -47,6 +48,8 @@ class CountingLanguage(Language):
         self.open = _open_blocks(blocks)
         self.numbered = self.n_counters == 1
         self.multiples = tuple(b for (b,) in blocks) if self.numbered else ()
+        if not self.numbered:
+            self.axes, self.n_most = ("n", "m"), 2 * length
         letters = " or ".join(self.symbols[k] for k in self.open)
         self.state_meaning = f"letters {letters} read; then letters of the same kind still to come"
 
@@ -134,12 +137,9 @@ class CountingLanguage(Language):
         return draws if self.numbered else draws.mT.contiguous()
 
     def strings(self, n):
-        """Single strings from the start state: n (...), with several counters (..., V)."""
         return self.streams(n[..., None] if self.numbered else n[..., None, :])
 
     def training_symbols(self, n):
-        """What training needs of streams(n): symbols (..., T + 1), valid and deterministic
-        (..., T)."""
         ends = self._sizes(n).cumsum(-1)
         last = ends[..., -1:]
         n_steps = int(last.max())
@@ -156,18 +156,13 @@ class CountingLanguage(Language):
 
     def _is_open(self, symbols):
         """Whether the size of a symbol's block is not known while it is read."""
-        first, *others = self.open
-        opened = symbols == first
-        for k in others:
-            opened |= symbols == k
-        return opened
+        return functools.reduce(torch.logical_or, (symbols == k for k in self.open))
 
     def _sizes(self, n):
         """Sizes of a stream's blocks, of string 1, of string 2, ... (..., M*K)."""
+        counts = n[..., None] if self.numbered else n  # (..., M, V)
         blocks = torch.tensor(self.blocks, device=n.device)  # (K, V)
-        if self.numbered:
-            return (n[..., None] * blocks[:, 0]).flatten(-2)
-        return (n[..., None, :] * blocks).sum(-1).flatten(-2)
+        return (counts[..., None, :] * blocks).sum(-1).flatten(-2)
 
     def streams(self, n):
         """Streams of the strings with the given counts, all at least 1 -> Stream (...), T steps,
@@ -236,10 +231,9 @@ class CountingLanguage(Language):
         return sorted((self.word(n) + "A" for n in numbers), key=len)
 
     def legal_next(self, text):
-        opened = {self.symbols[k]: self.symbols[k : k + 2] for k in self.open}
-        if self.open[-1] == self.n_symbols - 1:
-            opened[self.symbols[-1]] = "A" + self.symbols[-1]
-        return [opened.get(read, follows) for read, follows in zip(text, text[1:])]  # noqa: B905
+        pairs = list(zip(self.symbols, self.symbols[1:] + "A", strict=True))
+        opened = {pairs[k][0]: "".join(sorted(pairs[k])) for k in self.open}
+        return [opened.get(read, follows) for read, follows in itertools.pairwise(text)]
 
     def stages(self, stream):
         """Reading A, first B, counting B, switching to C, counting C, ..., end (the first A of the
@@ -250,20 +244,8 @@ class CountingLanguage(Language):
             names += [f"{'first' if k == 1 else 'switching to'} {letter}", f"{doing} {letter}"]
         names.append("end")
         read = stream.inputs
-        before = torch.cat([torch.zeros_like(read[..., :1]), read[..., :-1]], -1)
-        changed = read != before
-        label = torch.where(changed, 2 * read - 1, 2 * read)
-        return torch.where(changed & (read == 0), len(names) - 1, label), tuple(names)
-
-    # ---- several counters: right on which of them?
-
-    @property
-    def axes(self):
-        return () if self.numbered else ("n", "m")
-
-    @property
-    def n_most(self):
-        return super().n_most if self.numbered else 2 * self.length
+        changed = read != torch.nn.functional.pad(read[..., :-1], (1, 0))
+        return (2 * read - changed.long()) % len(names), tuple(names)  # -1, A again, is the end
 
     def grid(self, n_most):
         """The strings of all n and m up to n_most, the other counters 1: a Stream (n_most**2, T),

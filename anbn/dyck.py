@@ -9,10 +9,10 @@ walk of `length` symbols from depth 0: a bracket is opened or closed with probab
 kind alike; with nothing open one is opened. What is open at the end stays open.
 """
 
-import itertools
 import math
 
 import torch
+from torch.nn.functional import one_hot, pad
 
 from anbn.languages import LanguageError, Stream, WalkLanguage
 
@@ -48,11 +48,9 @@ class DyckLanguage(WalkLanguage):
         at_depth = torch.zeros(self.length + 2, dtype=torch.float64)  # the chance of each depth
         at_depth[0], nothing_open = 1, 0.0
         for _ in range(self.length):
-            one_down, one_up = at_depth[1:] / 2, at_depth / 2
+            one_up = at_depth[:-1] / 2
             one_up[0] *= 2
-            at_depth = torch.zeros_like(at_depth)
-            at_depth[:-1] += one_down
-            at_depth[1:] += one_up[:-1]
+            at_depth = pad(at_depth[1:] / 2, (0, 1)) + pad(one_up, (1, 0))
             nothing_open += float(at_depth[0])
         share = nothing_open / self.length
         kind = math.log(self.kinds)
@@ -75,18 +73,15 @@ class DyckLanguage(WalkLanguage):
         """Symbols, depth after each and the kind of the bracket that is then on top, (..., T + 1)
         each. opens, kind: at which steps a walk would open a bracket, and of which kind. With
         nothing open one is opened, and what is closed is what was opened last."""
-        depth = torch.zeros_like(kind[..., 0])
+        depth = top = torch.zeros_like(kind[..., 0])
         stack = torch.zeros_like(kind)  # kind of the bracket open at each depth
         steps = []
         for up, new in zip(opens.unbind(-1), kind.unbind(-1), strict=True):
-            below = (depth - 1).clamp(min=0)[..., None]
-            last = stack.gather(-1, below)[..., 0]
             up = up | (depth == 0)
-            symbol = torch.where(up, 2 * new, 2 * last + 1)
-            stack.scatter_(
-                -1, torch.where(up[..., None], depth[..., None], below), symbol[..., None] // 2
-            )
-            depth = depth + torch.where(up, 1, -1)
+            symbol = torch.where(up, 2 * new, 2 * top + 1)
+            place = torch.where(up, depth, depth - 1)  # in the stack, of this symbol's bracket
+            stack.scatter_(-1, place[..., None], symbol[..., None] // 2)
+            depth = place + up
             top = stack.gather(-1, (depth - 1).clamp(min=0)[..., None])[..., 0]
             steps.append((symbol, depth, top))
         return tuple(torch.stack(part, -1) for part in zip(*steps, strict=True))
@@ -96,7 +91,7 @@ class DyckLanguage(WalkLanguage):
         depth, top = depth[..., :-1], top[..., :-1]
         is_open = (depth > 0)[..., None]
         share = torch.where(is_open, 0.5, 1.0) / self.kinds  # of each bracket that opens
-        closing = torch.nn.functional.one_hot(2 * top + 1, 2 * self.kinds)
+        closing = one_hot(2 * top + 1, 2 * self.kinds)
         opening = torch.arange(2 * self.kinds, device=top.device) % 2 == 0
         probability = opening * share + closing * is_open * 0.5
         legal = probability > 0
@@ -144,18 +139,11 @@ class DyckLanguage(WalkLanguage):
     def grid(self, n_most):
         """The string that opens `depth` brackets and closes them, all that `times` times one after
         another; with two kinds, these alternate, the first one too from one time to the next."""
-        size = 2 * n_most * n_most + 1
-        every = itertools.product(range(1, n_most + 1), repeat=2)
-        opens = torch.ones(n_most**2, size, dtype=torch.bool)
-        kind = torch.zeros(n_most**2, size, dtype=torch.long)
-        lengths = []
-        for row, (depth, times) in enumerate(every):
-            place = torch.arange(size) % (2 * depth)
-            opens[row] = place < depth
-            kind[row] = (place + torch.arange(size) // (2 * depth)) % self.kinds
-            lengths.append(2 * depth * times)
-        stream = self._stream(opens, kind)
-        stream.valid = torch.arange(size - 1) < torch.tensor(lengths)[:, None]
+        step, every = torch.arange(2 * n_most**2 + 1), torch.arange(1, n_most + 1)
+        depth, times = torch.cartesian_prod(every, every).T[..., None]  # (n_most**2, 1) each
+        place = step % (2 * depth)
+        stream = self._stream(place < depth, (place + step // (2 * depth)) % self.kinds)
+        stream.valid = step[:-1] < 2 * depth * times
         return stream
 
 

@@ -5,8 +5,7 @@ cross-entropy.
     A network fails at n=2 if its most probable symbol differs at any of these four steps.
     reber, read B: T and P are legal; both must be more probable than each of the other five.
 
-Nothing is asked at a choice, but where the language judges choices (Reber). Networks are evaluated
-side by side, in groups that bound the memory.
+Nothing is asked at a choice, but where the language judges choices (Reber).
 """
 
 import math
@@ -29,11 +28,9 @@ class Evaluation:
     stream_accuracy: torch.Tensor  # streams with every step right
     legal_accuracy: torch.Tensor  # steps whose most probable symbol is a legal one
     excess_cross_entropy: torch.Tensor  # nats per symbol, 0 is perfect
-    first_failing_n: torch.Tensor | None = None  # int64, n_most + 1: none up to n_most; of pairs
-    # of numbers (language.axes) the least n such that a pair up to n fails
-    grid_right: torch.Tensor | None = (
-        None  # (S, n_most, n_most) bool: right on the string of a pair
-    )
+    # int64, n_most + 1: none up to n_most; of pairs (language.axes) the least with a failing pair
+    first_failing_n: torch.Tensor | None = None
+    grid_right: torch.Tensor | None = None  # (S, n_most, n_most) bool: right on a pair's string
     deterministic_accuracy: torch.Tensor | None = None  # deterministic steps that are right
     recall_accuracy: torch.Tensor | None = None  # steps that must recall the outer T or P
     choice_accuracy: torch.Tensor | None = None  # choices that are right, where they are judged
@@ -104,14 +101,8 @@ def right_steps(logits, stream, language):
 
 
 def most_probable(logits):
-    """The index of the largest of the logits (..., K): (...). As argmax, whose loop over the last
-    axis takes ten times as long where there are few symbols."""
-    largest, *others = logits.unbind(-1)
-    index = torch.zeros_like(largest, dtype=torch.long)
-    for k, value in enumerate(others, 1):
-        index[value > largest] = k
-        largest = torch.maximum(largest, value)
-    return index
+    """The index of the largest of the logits (..., K): (...)."""
+    return logits.argmax(-1)
 
 
 def _share_right(right, stream):

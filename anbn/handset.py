@@ -18,11 +18,11 @@ step. It comes from a phase instead.
   group of m, and leaves the others alone. After n groups its counter is 0 again, ready for the
   next string. Whole numbers are exact up to 2^24 in float32 and 2^53 in float64; so is n.
 
-  Phase. One cell, first in order, tells how much of a group is read: 0, 1/m, ..., (m-1)/m. A letter
-  adds 1/m (input and forget gate 1), the last of a group clears it (both 0) and is known by the
-  phase before it. Since it is cleared, its rounding errors do not grow. While A is read the phase
-  stands at -1/(2m), m the multiple of B: below 0, so that "an A was just read" differs from "all
-  done", but above the distance at which the first B's group would seem a letter longer.
+  Phase. The first cell tells how much of a group is read: 0, 1/m, ..., (m-1)/m. A letter adds 1/m
+  (input and forget gate 1); the last of a group, known by the phase before it, clears it (both 0),
+  and with it the rounding errors. While A is read the phase stands at -1/(2m), m the multiple of B:
+  below 0, so that "an A was just read" differs from "all done", but above the distance at which the
+  first B's group would seem a letter longer.
 
   Read-out. The counters' output gates close on A, so the logits after an A do not depend on n: they
   are those of a constant distribution, P(B) = `stop`. After any other letter hidden = tanh(cell)
@@ -38,10 +38,9 @@ amount for every depth: after ( there are, after ) only if the first showed more
 
 Why not fewer units. While B is read two numbers must be kept, the letters B still to come and
 the n that the rest will need; no bounded number of values of the other units can hold one of them.
-Without the phase unit "an A was just read" and "all done" both show hidden = 0: the arg max
-would still be right for multiples of 1, but A could not be certain after the last letter. So two
-letters need 2 units and three letters need 3. For four and more letters two counters could hand n
-to and fro; here each letter keeps its own, so that a unit has one job: one unit per letter.
+Without the phase unit "an A was just read" and "all done" both show hidden = 0, and A could not be
+certain after the last letter. So two letters need 2 units and three letters need 3. For four and
+more two counters could hand n to and fro; here each letter keeps its own.
 
 The idea of a cell that counts down to exactly 0 is that of Lan, Chemla & Katzir (2024).
 """
@@ -65,9 +64,8 @@ def n_hidden_needed(language):
     """
     if language.name == "dyck1":
         return 2
-    late = any(k >= language.n_counters for k in language.open) if language.blocks else True
-    repeats = not language.multiples and language.blocks and max(map(max, language.blocks)) > 1
-    if late or repeats:
+    late = not language.blocks or max(language.open) >= language.n_counters
+    if late or not language.multiples and max(map(max, language.blocks)) > 1:
         raise LanguageError(
             f"there are no hand-set weights for {language.title}: they count a^n b^n and its "
             "family, dyck1, and several counters that the first letters bring in and no letter "
@@ -102,13 +100,14 @@ def handset(language, dtype=torch.float32, n_hidden=None, stop=None):
         raise LanguageError(f"the probability of B after an A is {stop}; it must be in (0, 1]")
     shapes = LSTM.shapes(language.n_symbols, n_hidden)
     weights = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
+    W, U, _, V, out_bias = weights.values()
     if language.multiples:
-        _set_gates(weights["W"], weights["U"], language.multiples)
-        _set_read_out(weights["V"], weights["out_bias"], language.multiples, stop)
+        _set_gates(W, U, language.multiples)
+        _set_read_out(V, out_bias, language.multiples, stop)
     elif language.blocks:
-        _set_several(weights["W"], weights["V"], weights["out_bias"], language, stop)
+        _set_several(W, V, out_bias, language, stop)
     else:
-        _set_brackets(**{name: weights[name] for name in ("W", "U", "V", "out_bias")})
+        _set_brackets(W, U, V, out_bias)
     return LSTM.from_parameters({name: w.to(dtype)[None] for name, w in weights.items()})
 
 
@@ -118,7 +117,8 @@ def _set_gates(W, U, multiples):
     W_i, W_f, W_g, W_o = W.chunk(4, -1)  # views, (K, H) each
     U_i, U_f, _, _ = U.chunk(4, -1)
     phase, counters = 0, slice(1, len(multiples))
-    slope = max(_slope(multiple) for multiple in multiples)
+    gaps = [last - earlier for last, earlier in map(_before_last, set(multiples) - {1})]
+    slope = max((2 * LARGE / gap for gap in gaps), default=0.0)  # turns a gap into +-LARGE
     # U acts whatever is read: gates that shall not feel the phase are held against it
     firm = LARGE + slope
     W_i[:] = -firm
@@ -137,12 +137,10 @@ def _set_gates(W, U, multiples):
             W_f[k, phase] = -firm
         else:
             # at the last of a group the counter's input gate opens, the phase's gates close
-            bias = slope * _threshold(multiples[k])
+            bias = slope * sum(_before_last(multiples[k])) / 2
             W_i[k, k] = -bias
             W_i[k, phase] = W_f[k, phase] = bias
             W_g[k, phase] = math.atanh(1 / multiples[k])
-    for k in range(1, len(multiples)):
-        if multiples[k] > 1:
             U_i[phase, k] = slope
     U_i[phase, phase] = U_f[phase, phase] = -slope
 
@@ -152,18 +150,6 @@ def _before_last(multiple):
     least and the greatest value it can have there. The group of B that follows an A starts half
     a letter low."""
     return math.tanh((multiple - 1.5) / multiple), math.tanh((multiple - 2) / multiple)
-
-
-def _threshold(multiple):
-    return sum(_before_last(multiple)) / 2
-
-
-def _slope(multiple):
-    """Recurrent weight that turns the gap between the two into -LARGE and LARGE."""
-    if multiple == 1:
-        return 0.0
-    last, earlier = _before_last(multiple)
-    return 2 * LARGE / (last - earlier)
 
 
 def _set_read_out(V, out_bias, multiples, stop):

@@ -58,8 +58,7 @@ class Stream:
 
     def __getitem__(self, index):
         """The sequences at `index` of the leading axes, still padded to T."""
-        parts = {k: None if v is None else v[index] for k, v in vars(self).items()}
-        return Stream(**parts)
+        return Stream(**{k: None if v is None else v[index] for k, v in vars(self).items()})
 
     def to(self, device):
         """The same stream on another device."""
@@ -264,13 +263,10 @@ class Language:
     @property
     def machine_length(self):
         """The largest n of the strings that a machine is made from by default."""
-        longest = 1
-        while longest < self.length:
-            words = map(self.word, self.numbers_to(longest + 1))
-            if sum(map(len, words)) > MAX_MACHINE_SYMBOLS:
-                break
-            longest += 1
-        return longest
+        for longest in range(1, self.length):
+            if sum(len(self.word(n)) for n in self.numbers_to(longest + 1)) > MAX_MACHINE_SYMBOLS:
+                return longest
+        return self.length
 
     def texts(self, longest):
         """Texts that a machine is made from, in the order of n: pairs of strings with n up to

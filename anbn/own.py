@@ -11,8 +11,6 @@ follows it in the list. A mark stands in front of every string, so that its end 
                ba     . b a, then .
 """
 
-import functools
-import sys
 import traceback
 from collections import defaultdict
 from pathlib import Path
@@ -79,12 +77,9 @@ class ListLanguage(Language):
     def machine_length(self):
         return min(super().machine_length, MAX_TEXTS)
 
-    @functools.cached_property
-    def _singles(self):
-        return sorted({self.word(n) + self.mark for n in self.numbers_to(MAX_TEXTS)}, key=len)
-
     def single_texts(self, n_states):
-        return self._singles
+        words = dict.fromkeys(self.word(n) + self.mark for n in self.numbers_to(MAX_TEXTS))
+        return sorted(words, key=len)
 
     def legal_next(self, text):
         legal, beginning = [], ""
@@ -125,13 +120,8 @@ def _defined(path, length):
     source, names = path.read_text(encoding="utf-8"), {"__name__": f"language_{path.stem}"}
     try:
         exec(compile(source, path, "exec"), names)
-        found = [
-            value
-            for value in names.values()
-            if isinstance(value, type)
-            and issubclass(value, Language)
-            and value.__module__ == names["__name__"]
-        ]
+        kinds = (v for v in names.values() if isinstance(v, type) and issubclass(v, Language))
+        found = [kind for kind in kinds if kind.__module__ == names["__name__"]]  # not imported
         if len(found) != 1:
             raise LanguageError(f"it defines {len(found)} subclasses of Language; one is needed")
         language = found[0]() if length is None else found[0](length)
@@ -139,9 +129,8 @@ def _defined(path, length):
     except LanguageError:
         raise
     except Exception as error:  # whatever another's code does
-        lines = [
-            at.lineno for at in traceback.extract_tb(sys.exc_info()[2]) if at.filename == str(path)
-        ]
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
         where = f" (line {lines[-1]})" if lines else ""
         raise LanguageError(f"{type(error).__name__}: {error}{where}") from None
     return language

@@ -56,8 +56,7 @@ class ReberLanguage(WalkLanguage):
         enough = torch.ones(least + 1, n_nodes, dtype=torch.float64)
         for required in range(1, least + 1):
             for node, arcs in enumerate(self.arcs):
-                chances = [float(enough[required - 1, to]) / len(arcs) for _, to in arcs]
-                enough[required, node] = sum(chances)
+                enough[required, node] = sum(enough[required - 1, to] / len(arcs) for _, to in arcs)
         size = n_nodes * (least + 1)
         self._probability = torch.zeros(size, self.n_symbols, dtype=torch.float64)
         # the two arcs of each chain state: symbol, state after, and the first one's probability
@@ -72,12 +71,11 @@ class ReberLanguage(WalkLanguage):
                     self._follow[here, choice] = rest * n_nodes + to
                     self._probability[here, symbol] = enough[rest, to]
         total = self._probability.sum(-1, keepdim=True)
+        self._ends = total[:, 0] == 0  # (size,) chain states from which nothing follows
         self._probability /= torch.where(total > 0, total, 1.0)
         self._first = self._probability.gather(-1, self._symbol[:, :1]).squeeze(-1)
         self._start = int(self._follow[least * n_nodes, 0])  # the chain's state after the first B
-        self._legal = torch.zeros(n_nodes, self.n_symbols, dtype=torch.bool)
-        for node, arcs in enumerate(self.arcs):
-            self._legal[node, [symbol for symbol, _ in arcs]] = True
+        self._legal = self._probability[:n_nodes] > 0  # (nodes, K): with nothing required
 
     @property
     def entropy_rate(self):
@@ -89,16 +87,12 @@ class ReberLanguage(WalkLanguage):
         step = torch.zeros(size, size, dtype=torch.float64)
         arcs = torch.stack([self._first, p.sum(-1) - self._first], -1)
         step.scatter_add_(1, self._follow, arcs)
-        step[:, self._ends()] = 0
+        step[:, self._ends] = 0
         start = torch.zeros(size, dtype=torch.float64)
         start[self._start] = 1
         visits = torch.linalg.solve(torch.eye(size, dtype=torch.float64) - step.T, start)
         entropy = torch.special.entr(p).sum(-1)
         return float((visits @ entropy) / visits.sum())
-
-    def _ends(self):
-        """(states,) bool: chain states from which nothing follows."""
-        return self._probability.sum(-1) == 0
 
     def draw(self, shape, generator, length=None):
         """As WalkLanguage.draw; length: unused, Reber strings have no curriculum."""
@@ -109,44 +103,31 @@ class ReberLanguage(WalkLanguage):
 
         A walk is a chain, so its steps come one after another, but each for the whole batch.
         """
-        device = draws.device
-        first, follow, symbol, probability, legal, ends = (
-            table.to(device)
-            for table in (
-                self._first.float(),
-                self._follow,
-                self._symbol,
-                self._probability.float(),
-                self._legal,
-                self._ends(),
-            )
-        )
-        here = torch.full(draws.shape[:-1], self._start, device=device)
+        first = self._first.float()
+        here = torch.full(draws.shape[:-1], self._start)
         visited, read = [], []  # the chain's state at each step, the symbol it emits
-        for draw in draws.unbind(-1):
+        for draw in draws.cpu().unbind(-1):
             choice = (draw >= first[here]).long()
             visited.append(here)
-            read.append(symbol[here, choice])
-            here = follow[here, choice]
-            if bool(ends[here].all()):
+            read.append(self._symbol[here, choice])
+            here = self._follow[here, choice]
+            if self._ends[here].all():
                 break
         before, targets = torch.stack(visited, -1), torch.stack(read, -1)  # (..., T)
-        valid = ~ends[before]
+        valid = ~self._ends[before]
         start = torch.full_like(targets[..., :1], SYMBOLS.index("B"))
         node = before % len(self.state_names)
-        allowed = legal[node]  # (..., T, K), empty after the end
-        recall = torch.tensor(
-            [name.startswith("recall") for name in self.state_names], device=device
-        )
+        legal = self._legal[node]  # (..., T, K), empty after the end
+        recall = torch.tensor([name.startswith("recall") for name in self.state_names])
         return Stream(
             symbols=torch.cat([start, targets.where(valid, 0)], -1),
             valid=valid,
-            legal=allowed,
-            probability=probability[before],
-            deterministic=allowed.sum(-1) == 1,
+            legal=legal,
+            probability=self._probability.float()[before],
+            deterministic=legal.sum(-1) == 1,
             state=node,
             recall=recall[node] if self.embed else None,
-        )
+        ).to(draws.device)
 
     # ---- its strings, for traces, machines and analysis
 
@@ -160,11 +141,7 @@ class ReberLanguage(WalkLanguage):
         more than MAX_TEXTS strings."""
         complete, front = [], [("", 0)]
         for _ in range(longest):
-            front = [
-                (text + SYMBOLS[symbol], to)
-                for text, node in front
-                for symbol, to in self.arcs[node]
-            ]
+            front = [(text + SYMBOLS[k], to) for text, node in front for k, to in self.arcs[node]]
             ended = [text for text, node in front if not self.arcs[node]]
             if len(complete) + len(ended) > MAX_TEXTS:
                 break
@@ -203,39 +180,22 @@ def _arcs(embed):
     Node 0 is the one before the first B. Plain: start, 0..5, end. Embedded: the inner grammar
     stands twice, once per outer letter, which is the memory the task asks for.
     """
-    names, arcs = ["start"], [[]]
 
-    def node(name):
-        names.append(name)
-        arcs.append([])
-        return len(names) - 1
+    def inner(suffix, done):
+        """One copy of the graph; `done`: the node after its E."""
+        return {
+            f"{n}{suffix}": [(x, done if to is None else f"{to}{suffix}") for x, to in choices]
+            for n, choices in enumerate(GRAPH)
+        }
 
-    def arc(origin, symbol, to):
-        arcs[origin].append((SYMBOLS.index(symbol), to))
-
-    def inner(suffix):
-        """One copy of the graph; returns the node before its first symbol and after its E."""
-        copies = [node(f"{n}{suffix}") for n in range(len(GRAPH))]
-        done = node(f"recall{suffix}" if embed else "end")
-        for origin, choices in zip(copies, GRAPH, strict=True):
-            for symbol, to in choices:
-                arc(origin, symbol, done if to is None else copies[to])
-        return copies[0], done
-
-    if not embed:
-        first, _ = inner("")
-        arc(0, "B", first)
-        return tuple(names), arcs
-    outer = node("outer")
-    arc(0, "B", outer)
-    recall = {}
-    for letter in "TP":
-        before_b = node(f"B{letter}")
-        arc(outer, letter, before_b)
-        first, recall[letter] = inner(f"{letter}")
-        arc(before_b, "B", first)
-    closing, end = node("closing"), node("end")
-    for letter, done in recall.items():
-        arc(done, letter, closing)
-    arc(closing, "E", end)
-    return tuple(names), arcs
+    if embed:
+        graph = {"start": [("B", "outer")], "outer": [("T", "BT"), ("P", "BP")]}
+        for x in "TP":
+            graph |= {f"B{x}": [("B", f"0{x}")], **inner(x, f"recall{x}")}
+            graph[f"recall{x}"] = [(x, "closing")]
+        graph |= {"closing": [("E", "end")], "end": []}
+    else:
+        graph = {"start": [("B", "0")], **inner("", "end"), "end": []}
+    names = tuple(graph)
+    numbers = ([(SYMBOLS.index(x), names.index(to)) for x, to in ways] for ways in graph.values())
+    return names, list(numbers)

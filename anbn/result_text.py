@@ -49,9 +49,8 @@ def result_lines(content):
         shown = ", ".join(f"{k} {_reach(n, content)}" for k, n in reach["quantiles"].items())
         which = "First failing n"
         if "grid" in content:
-            which = "The larger of {} and {} of the first failing pair".format(
-                *content["grid"]["axes"]
-            )
+            axes = " and ".join(content["grid"]["axes"])
+            which = f"The larger of {axes} of the first failing pair"
         lines.append(f"{which} over the networks, quantiles: {shown}")
         if "memoryless_excess" in content:
             shown = _shown(content["excess_cross_entropy"], ".4f")

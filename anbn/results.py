@@ -202,11 +202,9 @@ def _why(networks, evaluation):
     names = language.axes or ("n",)
     if n > evaluation.n_most:
         tried = f"{' = '.join(names)} = {evaluation.n_most:,}"
-        what = (
-            "is right at every step"
-            if language.judges_choices
-            else "predicts every certain symbol right"
-        )
+        what = "predicts every certain symbol right"
+        if language.judges_choices:
+            what = "is right at every step"
         return f"it {what} up to {tried}, all that was tried"
     numbers, b = (n,), 0
     if language.axes:

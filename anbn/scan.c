@@ -10,9 +10,9 @@
 #include <string.h>
 
 #ifdef __clang__
-const char COMPILER[] = "clang " __clang_version__;
+const char *const COMPILER = "clang " __clang_version__;
 #else
-const char COMPILER[] = "gcc " __VERSION__;
+const char *const COMPILER = "gcc " __VERSION__;
 #endif
 
 #define LANES 8

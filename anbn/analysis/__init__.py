@@ -13,12 +13,10 @@ def explain(model, language, n_most=1000):
 
     from anbn.analysis.counting import counting
     from anbn.analysis.diagnosis import diagnose
-    from anbn.analysis.dynamics import one_network
     from anbn.analysis.explanation import machine, verdict
     from anbn.analysis.extract import studies
     from anbn.evaluate import evaluate
 
-    one_network(model)
     evaluation = evaluate(model, language, torch.Generator().manual_seed(0), n_most=n_most)
     lines = verdict(evaluation, language)
     if language.multiples and evaluation.first_failing_n is not None:

@@ -3,11 +3,8 @@
     anbn, n <= 2    0 -A-> 1 -A-> 2 -B-> 3 -B-> 0      0 predicts A; 1 and 2 predict A or B;
                            1 -B-> 0                    3 predicts B
 
-The prefixes are the nodes of a tree. Nodes whose subtrees never disagree are merged, in the order
-of reading (shortest prefix first, then alphabetically), so the result is the same each time. This
-is the state merging of Trakhtenbrot & Barzdin (1973) and of RPNI (Oncina & Garcia 1992): two states
-stay apart if some continuation that was seen tells them apart, as in the minimal machine of Moore
-and of Myhill & Nerode. The labels come from anbn/analysis/extract.py.
+Prefixes that no continuation seen tells apart are merged, the shortest first, then alphabetically:
+the state merging of Trakhtenbrot & Barzdin (1973) and of RPNI (Oncina & Garcia 1992).
 """
 
 import heapq
@@ -111,7 +108,7 @@ class PrefixTree:
 
         def wait(edges):
             for parent, symbol, node in edges:
-                if parent in kept:  # the shortest prefix is taken first, then alphabetically
+                if parent in kept:
                     prefix = self.prefix[node]
                     heapq.heappush(waiting, (len(prefix), prefix, node, parent, symbol))
 

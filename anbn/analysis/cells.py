@@ -50,33 +50,31 @@ def cell_changes(trace):
     rows = []
     for name, (change, value) in seen.items():
         for u in range(trace.n_hidden):
-            spread, mean = torch.std_mean(change[:, u], correction=0)
-            value_spread, value_mean = torch.std_mean(value[:, u], correction=0)
-            figures = [float(x) for x in (mean, spread, value_mean, value_spread)]
-            word = _word(name, change[:, u], value_spread, largest[u])
-            rows.append(CellChange(name, u + 1, *figures, len(change), word))
+            spread, mean = (float(x) for x in torch.std_mean(change[:, u], correction=0))
+            around, middle = (float(x) for x in torch.std_mean(value[:, u], correction=0))
+            word = _word(name, change[:, u], mean, spread, around, float(largest[u]))
+            rows.append(CellChange(name, u + 1, mean, spread, middle, around, len(change), word))
     return rows
 
 
-def _word(stage, change, value_spread, largest):
-    """What a cell does in a stage, given its changes (steps,) there.
+def _word(stage, change, mean, spread, value_spread, largest):
+    """What a cell does in a stage, given its changes (steps,) there, as in CellChange.
 
     holds: moves little; counts up, down: by about the same at every step, or unevenly but never
     back; rises, falls: the same in a stage that a string passes once; is set: to about one value,
     whatever it was; varies: none of these. largest: its largest mean change in any stage.
     """
-    spread, mean = torch.std_mean(change, correction=0)
     slack = HOLDS * largest
-    if mean.abs() + spread <= slack or largest == 0:
+    if abs(mean) + spread <= slack or largest == 0:
         return "holds"
     again = stage.startswith(("reading", "counting"))
     up, down = ("counts up", "counts down") if again else ("rises", "falls")
     way, forward = (up, change) if mean > 0 else (down, -change)
-    if spread <= STEADY * mean.abs():
+    if spread <= STEADY * abs(mean):
         return way
     if value_spread < STEADY * spread:
         return "is set"
-    return f"{way} unevenly" if mean.abs() > slack and forward.min() > -slack else "varies"
+    return f"{way} unevenly" if abs(mean) > slack and forward.min() > -slack else "varies"
 
 
 def cell_table(changes):

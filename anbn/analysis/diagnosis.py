@@ -6,7 +6,7 @@ each letter is read, where the output turns to the next letter, and how it first
     cell 2, by hand       1    2    2    1    1    0    follows it: correlation 0.86
 
 anbn/analysis/counting.py puts them in words. A unit is a cell of an LSTM, a hidden unit of an
-SRN. Unless it is said otherwise, the strings are those of n = 1..length, read from the start.
+SRN; the strings, unless it is said otherwise, those of n = 1..length, read from the start.
 """
 
 from dataclasses import dataclass
@@ -102,8 +102,6 @@ def diagnose(model, language, first_failing_n, n_most):
     after_a = values[-1, :length]  # (length, H)
     apart = (after_a[:, None] - after_a).norm(dim=-1).fill_diagonal_(torch.inf)
     pair = sorted(k + 1 for k in divmod(int(apart.argmin()), length))
-    closest = (*pair, float(apart.min())) if length > 1 else None
-    rates = counting_rates(model, language) if model.kind == "srn" else None
     longest, failure = min(length, MAX_PAIRS), None
     if first_failing_n <= n_most:
         failure = _failure(model, language, first_failing_n, units, values)
@@ -113,8 +111,8 @@ def diagnose(model, language, first_failing_n, n_most):
         units=units,
         turns=turns,
         given=letters_given(model, language, n)[0].tolist(),
-        closest=closest,
-        rates=rates,
+        closest=(*pair, float(apart.min())) if length > 1 else None,
+        rates=counting_rates(model, language) if model.kind == "srn" else None,
         failing_pairs=failing_pairs(model, language, longest),
         n_pairs=longest**2,
         failure=failure,

@@ -150,7 +150,6 @@ def _newton(map, x):
 
 def visited_states(model, language):
     """What a network does on the language's `probe` strings: (Stream (B,), Activity with S = 1)."""
-    one_network(model)
     stream = language.probe().to(model.U.device)
     with torch.no_grad():
         return stream, model(stream.inputs)

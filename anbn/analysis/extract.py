@@ -4,10 +4,9 @@ with the language.
     machine = extract(model, language)            # on strings up to the training length
     for study in studies(model, language): ...    # there, and at twice that
 
-The network reads every legal string; what it predicts after each prefix is the prefix's label, and
-prefixes that no continuation tells apart are one state (anbn/analysis/automaton.py). Counting takes
-a state per count: for a counting language the number of states grows with n, and no finite machine
-goes on for ever.
+What the network predicts after each prefix of the strings it reads is the prefix's label; from the
+labels anbn/analysis/automaton.py makes the states. Counting takes a state per count, so that their
+number grows with n.
 """
 
 from dataclasses import dataclass

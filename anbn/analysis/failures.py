@@ -7,11 +7,12 @@
 
     anbmcmdn network 3 (seed 2): right on 60 of 64 strings; first wrong at n = 1, m = 5: ...
 
-Networks read each single string in training, then all pairs of them. Of random walks they read
-fresh ones; the state (a node of the graph, a depth) at which most go wrong is named.
+Networks read each single string in training, then all pairs of them; of random walks fresh ones, of
+which the state (a node of the graph, a depth) at which most go wrong is named.
 """
 
 from collections import Counter
+from statistics import mode
 
 import torch
 
@@ -88,10 +89,9 @@ def _numbered(model, language, stream, evaluation, which):
             text = stream.text(language.symbols, b)
             read, right = text[: t + 1], text[t + 1]
             guess = language.symbols[int(predicted[k, b, t])]
-            if right == read[-1]:
-                kind, how = "turn too early", "too early"
-            elif guess == read[-1]:
-                kind, how = "turn too late", "too late"
+            if read[-1] in (right, guess):
+                how = "too early" if right == read[-1] else "too late"
+                kind = f"turn {how}"
             else:
                 kind, how = "turn to the wrong letter", "the wrong letter"
             where = language.label(numbers[b])
@@ -100,9 +100,8 @@ def _numbered(model, language, stream, evaluation, which):
                 shown = f"for {f'n = {good}' if good else 'no n'} (of 1 to {language.length}); at"
             else:
                 shown = f"on {int((~bad).sum())} of {len(bad)} strings; first wrong at"
-            what = f"right {shown} {where}, after {in_runs(read)}, it predicts {guess}, "
-            what += f"not {right} ({how})"
-            found.append((kind, what))
+            said = f"after {in_runs(read)}, it predicts {guess}, not {right} ({how})"
+            found.append((kind, f"right {shown} {where}, {said}"))
     return found
 
 
@@ -160,19 +159,15 @@ def _graph(model, language, stream, evaluation, which):
 def _worst_node(wrong, lowest, highest, stream, language):
     """The failure at the node at which most steps are wrong (B, T). lowest: the least probable
     symbol that can come; highest: the most probable illegal one."""
-    node = _commonest(stream.state[wrong])
+    node = mode(stream.state[wrong].tolist())
     there = wrong & (stream.state == node)
     visits, name = int(((stream.state == node) & stream.valid).sum()), language.state_label(node)
-    lowest, highest = lowest[there], highest[there]
-    missed, offered = (language.symbols[_commonest(part)] for part in (lowest, highest))
-    if int((lowest == _commonest(lowest)).sum()) == visits:
+    lowest, highest = lowest[there].tolist(), highest[there].tolist()
+    missed, offered = language.symbols[mode(lowest)], language.symbols[mode(highest)]
+    if lowest.count(mode(lowest)) == visits:
         what = f"never offers {missed} at {name}: {offered}, illegal there, is more probable"
         return f"never offer {missed} at {name}", what
     return f"offer an illegal symbol at {name}", (
         f"at {len(lowest) / visits:.1%} of the visits to {name} it offers {offered}, "
         f"which is illegal there, rather than {missed}"
     )
-
-
-def _commonest(values):
-    return Counter(values.tolist()).most_common(1)[0][0]

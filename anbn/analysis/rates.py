@@ -5,9 +5,8 @@ attractor of F_A by a factor lambda per A; reading B, it leaves a repelling poin
 mu per B. It reaches the output's boundary after m letters B for each A if |lambda mu^m| = 1, and
 the counts of all n stay apart alike.
 
-A trained network need not count near its fixed points. The same factors are therefore measured
-as well, on the distance between neighbouring counts: from after n A to after n + 1 A, and from
-string n to string n + 1 when the B of the shorter one are read.
+A trained network need not count near its fixed points, so the same factors are measured as well on
+the distance between neighbouring counts, n and n + 1: after the A, and after the B of the shorter.
 """
 
 import math
@@ -120,10 +119,9 @@ def _measured(hidden, multiple):
 
 
 def rates_by_success(networks, evaluation):
-    """Rates of the SRNs that solved the language, and of the rest: {"solved": {...}, "not_solved":
-    {...}}, each with quantiles of the first failing n, of the product of the eigenvalues
-    |lambda mu^m| where a network has both fixed points (`with_both`), and of the same product
-    measured on its states."""
+    """Of the SRNs that solved the language and of the rest, {"solved": {...}, "not_solved": {...}}:
+    quantiles of the first failing n, of |lambda mu^m| where a network has both fixed points
+    (`with_both`), and of the same product measured on its states."""
     groups = {"solved": [], "not_solved": []}
     for s, solved in enumerate(evaluation.solved.tolist()):
         rates = counting_rates(networks.model.select(s), networks.language)
@@ -155,18 +153,16 @@ def _levels(values):
 def rates_lines(content, multiple):
     """What `rates_by_success` found, as lines of text."""
     power = "" if multiple == 1 else f"^{multiple}"
-    lines = [
-        "",
-        "Contraction under A times expansion under B, 10 %, 50 % and 90 % of the networks:",
-    ]
+    title = "Contraction under A times expansion under B, 10 %, 50 % and 90 % of the networks:"
 
     def shown(levels):
         return ", ".join(f"{value:.2f}" for value in levels.values()) if levels else "none"
 
-    return lines + [
+    lines = [
         f"    {name.replace('_', ' ')}, {group['networks']} networks: measured on the states "
         f"{shown(group['measured_product'])}; |lambda mu{power}| at the fixed points "
         f"{shown(group['eigenvalue_product'])} ({group['with_both']} have both)"
         for name, group in content.items()
         if group["networks"]
     ]
+    return ["", title, *lines]

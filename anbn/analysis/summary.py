@@ -1,8 +1,4 @@
-"""How one network does it: what seq_plot.py prints, draws and saves beyond the trace.
-
-Gates by stage (LSTM), fixed points and rates (SRN), what each cell counts (LSTM), the finite-state
-machine, and an explanation in words.
-"""
+"""How one network does it: what seq_plot.py prints, draws and saves beyond the trace."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -40,8 +36,7 @@ class Analysis:
 
 @torch.no_grad()
 def analyse(model, language, trace, evaluation, title):
-    """The Analysis of one network (S = 1). trace: its trace.Trace; evaluation: evaluate's, S = 1;
-    title: of the figures."""
+    """The Analysis of one network (S = 1) from its trace.Trace and its evaluation, evaluate's."""
     found, words = Analysis(), []
     if model.kind == "lstm":
         gates, changes = gate_table(trace), cell_changes(trace)
@@ -53,8 +48,8 @@ def analyse(model, language, trace, evaluation, title):
         points = all_fixed_points(model, language)
         _add_fixed_points(found, points, language)
         if model.n_hidden > 1:
-            portraits = phase_portraits(model, language, title, points)
-            found.figures["phase_portraits.png"] = portraits
+            drawn = phase_portraits(model, language, title, points)
+            found.figures["phase_portraits.png"] = drawn
     if language.multiples and evaluation.first_failing_n is not None:
         first = int(evaluation.first_failing_n[0])
         diagnosis = diagnose(model, language, first, evaluation.n_most)
@@ -103,10 +98,9 @@ def _add_fixed_points(found, points, language):
 
 
 def _add_rates(found, rates):
-    """Contraction under A and expansion under B."""
-    names = ("contraction", "expansion", "product")
+    names = ["contraction", "expansion", "product"]
+    names += [f"measured_{name}" for name in names]
     content = {name: getattr(rates, name) for name in names}
-    content |= {f"measured_{name}": getattr(rates, f"measured_{name}") for name in names}
     shown = ["-" if value is None else f"{value:.3f}" for value in content.values()]
     law = "contraction x expansion" + (f"^{rates.multiple}" if rates.multiple > 1 else "")
     lines = [

@@ -1,8 +1,5 @@
 """Moving pictures, as GIF files: a network that reads a string, and how its hidden-unit plot forms
-during training.
-
-The frames are drawn by matplotlib and written by its PillowWriter.
-"""
+during training."""
 
 import tempfile
 from pathlib import Path
@@ -16,13 +13,12 @@ from anbn.plots.style import COLOURS, FONT, LIGHT, Figure, colour, defaults
 
 DPI = 80
 MAX_FRAMES = 60  # symbols of a string that are shown
-FRAMES_PER_SECOND = 2
 
 
-def as_gif(figure, frames, update, frames_per_second=FRAMES_PER_SECOND):
+def as_gif(figure, frames, update, frames_per_second):
     """The bytes of a GIF: `update(frame)` changes the figure for each of the frames."""
     writer = PillowWriter(fps=frames_per_second)
-    with tempfile.TemporaryDirectory() as folder, defaults():
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "animation.gif"
         update(frames[0])
         figure.draw_without_rendering()
@@ -81,7 +77,7 @@ def reading(trace, machine, title, b=0):
         certain = "certain" if trace.stream.deterministic[b, t] else "not certain"
         output.set_title(f"after {text[t]}: {certain}; green: legal", fontsize=FONT)
 
-    return as_gif(figure, range(n_frames), update)
+    return as_gif(figure, range(n_frames), update, frames_per_second=2)
 
 
 def _draw_text(ax, text):
@@ -100,15 +96,14 @@ def _draw_text(ax, text):
 def _draw_states(ax, trace, machine, b):
     """The states of the machine, as regions of the plane around the hidden states that were found
     to be in them. Returns the places (T + 1, 2) of the start and of every step of sequence b."""
-    visits = [_planar(part.float()) for part in machine.hidden]
-    path = _planar(torch.cat([trace.start_hidden[None], trace.hidden[b, : trace.n_steps(b)]]))
+    visits = [part.float() for part in machine.hidden]
+    path = torch.cat([trace.start_hidden[None], trace.hidden[b, : trace.n_steps(b)]])
     plane = plane_of(torch.cat([*visits, path]))
     seen = [k for k, part in enumerate(visits) if len(part)]
     points = torch.cat([plane.flat(visits[k]) for k in seen]).double()
     number = np.repeat(np.arange(len(seen)), [len(visits[k]) for k in seen])
+    plane.frame(ax)
     (left, right), (low, high) = plane.limits
-    ax.set(xlim=(left, right), ylim=(low, high), xlabel=plane.names[0], ylabel=plane.names[1])
-
     x, y = (np.linspace(*limits, 200) for limits in plane.limits)
     grid = torch.from_numpy(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2))
     nearest = number[torch.cdist(grid, points).argmin(-1).numpy()].reshape(200, 200)
@@ -125,11 +120,6 @@ def _draw_states(ax, trace, machine, b):
     return plane.flat(path).numpy()
 
 
-def _planar(hidden):
-    """One hidden unit as a line in the plane."""
-    return torch.nn.functional.pad(hidden, (0, 1)) if hidden.shape[-1] == 1 else hidden
-
-
 def _draw_units(ax, trace, b):
     """Bars of the units of an SRN, or of an LSTM's cells (squashed by tanh, as the units see them)
     and gates. Returns the bars and their heights at every step (T, bars)."""
@@ -138,19 +128,15 @@ def _draw_units(ax, trace, b):
     else:
         parts = {"tanh cell": trace.cell[b].tanh(), "forget": trace.forget_gate[b]}
         parts |= {"input": trace.input_gate[b], "output": trace.output_gate[b]}
-    values, places, ticks = [], [], []
-    for k, (name, part) in enumerate(parts.items()):
-        first = k * (trace.n_hidden + 1)
-        places += [first + u for u in range(trace.n_hidden)]
-        ticks.append((first + (trace.n_hidden - 1) / 2, name))
-        values.append(part)
+    first = np.arange(len(parts)) * (trace.n_hidden + 1)  # bar of each part
+    places = (first[:, None] + np.arange(trace.n_hidden)).ravel()
     shades = [colour(u) for u in range(trace.n_hidden)] * len(parts)
-    bars = ax.bar(places, np.zeros(len(places)), color=shades)
-    ax.set_xticks(*zip(*ticks, strict=True), fontsize=FONT)
+    bars = ax.bar(places, 0.0, color=shades)
+    ax.set_xticks(first + (trace.n_hidden - 1) / 2, list(parts), fontsize=FONT)
     ax.set_ylim(-1.05, 1.05)
     ax.axhline(0, color="black", lw=0.6)
     ax.set_title("units, one colour each", fontsize=FONT)
-    return bars, torch.cat(values, -1).tolist()
+    return bars, torch.cat(list(parts.values()), -1).tolist()
 
 
 @defaults()
@@ -159,24 +145,24 @@ def training(traces, sequences, title):
     many training sequences, every step a point in the colour of the symbol read. Returns the bytes
     of a GIF."""
     language = traces[0].language
-    valid, symbols = traces[0].stream.valid, traces[0].stream.inputs[traces[0].stream.valid]
-    visited = [_planar(trace.hidden[valid]) for trace in traces]
+    valid = traces[0].stream.valid
+    symbols = traces[0].stream.inputs[valid].numpy()  # (steps,)
+    visited = [trace.hidden[valid] for trace in traces]
     plane = plane_of(visited[-1])  # that of the trained network, for all frames
-    (left, right), (low, high) = plane.limits
     figure = Figure(title, 6.4, 5.4)
     ax = figure.add_subplot()
-    ax.set(xlim=(left, right), ylim=(low, high), xlabel=plane.names[0], ylabel=plane.names[1])
+    plane.frame(ax)
     dots = [
         ax.plot([], [], ".", ms=6, color=colour(k), label=f"after reading {letter}")[0]
         for k, letter in enumerate(language.symbols)
     ]
-    figure.legend(loc="outside lower center", ncols=min(4, len(dots)), fontsize=FONT)
+    figure.legend_below(most=4)
     ax.set_title("after 0 sequences", fontsize=FONT)
 
     def update(frame):
         flat = plane.flat(visited[frame]).numpy()
         for k, dot in enumerate(dots):
-            dot.set_data(*flat[symbols.numpy() == k].T)
+            dot.set_data(*flat[symbols == k].T)
         ax.set_title(f"after {sequences[frame]:,} sequences", fontsize=FONT)
 
     frames = [*range(len(traces)), len(traces) - 1, len(traces) - 1]  # the last one stays

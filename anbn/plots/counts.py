@@ -1,5 +1,5 @@
 """Pictures of how one network counts: what its cells count, the number of letters it gives for each
-n, and what happens at the first n that fails. Every function returns a Figure."""
+n, and what happens at the first n that fails."""
 
 import numpy as np
 import torch

@@ -1,5 +1,4 @@
-"""Phase portraits of an SRN: what each symbol does to the hidden units. Every function that draws
-a whole picture returns a Figure."""
+"""Phase portraits of an SRN: what each symbol does to the hidden units."""
 
 from dataclasses import dataclass
 
@@ -22,8 +21,8 @@ POINT_LOOKS = {  # kind of fixed point: marker, fill
 
 @dataclass
 class Plane:
-    """The plane of hidden space that is drawn: two units, or the two leading principal directions
-    of the states visited."""
+    """The plane of hidden space that is drawn: two units (one: along a line), or the two leading
+    principal directions of the states visited."""
 
     origin: torch.Tensor  # (H,)
     axes: torch.Tensor  # (H, 2), orthonormal
@@ -39,6 +38,11 @@ class Plane:
         """(..., 2) -> (..., H), the point of the plane itself."""
         return points @ self.axes.T + self.origin
 
+    def frame(self, ax):
+        """Limits and labels of the plane's axes."""
+        ax.set(xlim=self.limits[0], ylim=self.limits[1])
+        ax.set(xlabel=self.names[0], ylabel=self.names[1])
+
     def figure(self, title, width, height):
         """A Figure; under its title stands what the plane is, unless it is all there is."""
         if len(self.origin) > 2:
@@ -50,12 +54,13 @@ class Plane:
 
 
 def plane_of(hidden, points=()):
-    """The Plane to draw hidden states (N, H) in, H >= 2, with room for `points`, a list of (H,)."""
-    if hidden.shape[-1] == 2:
+    """The Plane to draw hidden states (N, H) in, with room for `points`, a list of (H,)."""
+    size = hidden.shape[-1]
+    if size <= 2:
         names, limits = ("hidden unit 1", "hidden unit 2"), ((-1.08, 1.08),) * 2
-        return Plane(hidden.new_zeros(2), torch.eye(2).to(hidden), 1.0, limits, names)
+        return Plane(hidden.new_zeros(size), torch.eye(size, 2).to(hidden), 1.0, limits, names)
     origin = hidden.mean(0)
-    _, size, directions = torch.linalg.svd(hidden - origin, full_matrices=False)
+    _, scale, directions = torch.linalg.svd(hidden - origin, full_matrices=False)
     axes = directions[:2].T
     # a direction and its opposite are alike: the largest part shall be positive
     largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))
@@ -64,7 +69,7 @@ def plane_of(hidden, points=()):
     low, high = flat.amin(0), flat.amax(0)
     margin = 0.12 * (high - low).clamp(min=0.2)
     limits = tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
-    share = float(size[:2].square().sum() / size.square().sum().clamp(min=1e-30))
+    share = float(scale[:2].square().sum() / scale.square().sum().clamp(min=1e-30))
     return Plane(origin, axes, share, limits, ("principal direction 1", "principal direction 2"))
 
 
@@ -95,7 +100,7 @@ def phase_portraits(model, language, title, points=None):
     axes = figure.grid_of(len(maps), across)
     if language.numbered:  # several n
         count = len(hidden)
-        chosen = sorted({1, max(1, count // 3), max(1, 2 * count // 3), count})
+        chosen = sorted({1, count // 3, 2 * count // 3, count} - {0})
         rows = [(colour(k), n - 1) for k, n in zip((0, 2, 4, 3), chosen, strict=False)]
     else:
         rows = [(colour(0), b) for b in range(min(len(hidden), MAX_ROWS))]
@@ -114,8 +119,8 @@ def phase_portraits(model, language, title, points=None):
             marker, fill = POINT_LOOKS[point.kind]
             look = {"mfc": fill, "mec": "black", "ms": 8, "mew": 1.2, "zorder": 5}
             ax.plot(*plane.flat(point.position), marker, clip_on=False, **look)
-        ax.set(title=f"reading {map.name}", xlabel=plane.names[0], ylabel=plane.names[1])
-        ax.set(xlim=plane.limits[0], ylim=plane.limits[1])
+        plane.frame(ax)
+        ax.set_title(f"reading {map.name}")
         ax.locator_params(nbins=5)
         ax.label_outer()
     _key(figure, {point.kind for some in points for point in some}, rows, language)
@@ -135,13 +140,12 @@ def phase_portraits(model, language, title, points=None):
 
 def _draw_field(ax, map, plane):
     """Arrows from points of the plane towards where the map leads."""
-    (x_low, x_high), (y_low, y_high) = plane.limits
-    x, y = torch.linspace(x_low, x_high, 19), torch.linspace(y_low, y_high, 19)
+    x, y = (torch.linspace(*limits, 19) for limits in plane.limits)
     points = torch.cartesian_prod(x[1:-1], y[1:-1]).double()
     change = plane.flat(map(plane.lift(points))) - points
     length = change.norm(dim=-1, keepdim=True).clamp(min=1e-9)
     # the square root keeps short steps visible beside long ones; none longer than a grid step
-    arrow = change / length * (length / length.max()).sqrt() * (x_high - x_low) / 18
+    arrow = change / length * (length / length.max()).sqrt() * (x[1] - x[0])
     ax.quiver(*points.numpy().T, *arrow.numpy().T, **ARROW, zorder=1, width=0.003, color="0.72")
 
 

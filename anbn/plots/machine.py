@@ -1,5 +1,5 @@
 """Pictures of the finite-state machine that a network implements: as a graph, and drawn over the
-hidden space it was found in. Every function returns a Figure."""
+hidden space it was found in."""
 
 import math
 from collections import Counter
@@ -31,8 +31,8 @@ def draw_machine(machine, language, title):
     arcs = {e: s for e, s in machine.arcs().items() if max(e) < len(place)}
     curves = {ends: _curve(place, *ends) for ends in arcs if ends[0] != ends[1]}
     start = _start_label(place, curves.values())
-    corners = [place - 0.75, place + 0.75, [start - 0.3, start + 0.3], *curves.values()]
-    corners = np.concatenate(corners)
+    around = [start - 0.3, start + 0.3]
+    corners = np.concatenate([place - 0.75, place + 0.75, around, *curves.values()])
     (left, top), (right, bottom) = corners.min(0), corners.max(0)
     inch = min(1.0, max(0.5, 9.0 / (right - left)))  # of a unit
     font = FONT if inch > 0.8 else SMALL
@@ -161,17 +161,13 @@ def _draw_arc(ax, origin, curve, label, language, font):
 def draw_over_hidden(machine, language, title):
     """The machine over the hidden space it was found in: the states visited, each joined to the
     centre of the state of the machine that it is, whose number stands there; an arrow per
-    transition. In the plane of the two leading principal directions where there are more than two
-    hidden units."""
-    visits = machine.hidden
-    if visits[0].shape[-1] == 1:  # a single unit: along a line
-        visits = [torch.nn.functional.pad(part, (0, 1)) for part in visits]
-    plane = plane_of(torch.cat(visits))
+    transition."""
+    plane = plane_of(torch.cat(machine.hidden))
     if machine.n_states > MAX_STATES:
         title += f"\nthe first {MAX_STATES} of {machine.n_states} states"
     figure = plane.figure(title, 8.2, 6.8)
     ax = figure.add_subplot()
-    flat = [plane.flat(part).numpy() for part in visits[:MAX_STATES]]
+    flat = [plane.flat(part).numpy() for part in machine.hidden[:MAX_STATES]]
     centres = {state: points.mean(0) for state, points in enumerate(flat) if len(points)}
     for state, centre in centres.items():
         lines = [(centre, point) for point in flat[state]]
@@ -188,10 +184,10 @@ def draw_over_hidden(machine, language, title):
             ax.add_patch(FancyArrowPatch(centres[origin], centres[to], **style))
             ways.append(np.linspace(centres[origin], centres[to], 12))
     ax.plot(*flat[0][0], "*", mfc="white", mec="black", ms=14, zorder=4)
+    plane.frame(ax)
     (left, right), (low, high) = plane.limits
     wide, tall = 0.05 * (right - left), 0.07 * (high - low)
     ax.set(xlim=(left - wide, right + wide), ylim=(low - tall, high + tall))
-    ax.set(xlabel=plane.names[0], ylabel=plane.names[1])
     star = Line2D([], [], ls="", marker="*", mfc="white", mec="black", ms=12, label="start state")
     _key(figure, machine, language, star)
     figure.draw_without_rendering()

@@ -56,10 +56,8 @@ class Figure(matplotlib.figure.Figure):
         return axes[:n_panels]
 
     def legend_below(self, handles=None, most=5):
-        """A legend below the panels, `most` columns or as many as there are handles."""
-        shown = {} if handles is None else {"handles": handles}
-        columns = most if handles is None else min(len(handles), most)
-        self.legend(**shown, loc="outside lower center", ncols=columns, fontsize=FONT)
+        """A legend below the panels, in at most `most` columns."""
+        self.legend(handles=handles, loc="outside lower center", ncols=most, fontsize=FONT)
 
 
 def place_labels(ax, labels, obstacles=(), **style):

@@ -1,5 +1,5 @@
 """Pictures of one network's trace: its path through hidden space for each pair of units and for
-three of them, and its units, gates and predictions over time. Every function returns a Figure."""
+three of them, and its units, gates and predictions over time."""
 
 import itertools
 
@@ -44,10 +44,9 @@ def hidden_pairs(trace, title, model):
         shown = np.concatenate([points, paths[0][:1]])
         low, high = shown.min(0), shown.max(0)
         margin = 0.08 * np.maximum(high - low, 0.2)
-        ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]))
-        ax.set(ylim=(low[1] - margin[1], high[1] + margin[1]))
+        xlim, ylim = zip(low - margin, high + margin, strict=True)
+        ax.set(xlim=xlim, ylim=ylim, ylabel=f"hidden unit {y + 1}")
         ax.set_xlabel(f"hidden unit {x + 1}" + (", a step before" if x == y else ""))
-        ax.set_ylabel(f"hidden unit {y + 1}")
         ax.locator_params(nbins=5)
     if trace.n_hidden == 2:
         exact = model.select(0).cpu().double()
@@ -172,8 +171,8 @@ def over_time(trace, title, b=0):
     panels = [(name, part[b, :steps, units]) for name, part in panels if part is not None]
     if len(units) < trace.n_hidden:
         title += f"\nthe {MAX_LINES} of {trace.n_hidden} units that move most"
-    size = min(9.0, max(7.5, 2.2 + 0.15 * steps)), 2.65 + 1.25 * len(panels)
-    figure = Figure(title, *size)
+    width = min(9.0, max(7.5, 2.2 + 0.15 * steps))
+    figure = Figure(title, width, 2.65 + 1.25 * len(panels))
     *axes, last = figure.subplots(len(panels) + 1, 1, sharex=True)
     for ax, (name, values) in zip(axes, panels, strict=True):
         draw_lines(ax, values.numpy(), [f"unit {u + 1}" for u in units])

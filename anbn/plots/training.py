@@ -70,10 +70,8 @@ def pair_map(right, networks, best):
     shares = right.double().mean(0).mul(100), right[best].double().mul(100)
     titles = f"{len(right)} networks: right, %", f"the best one, network {best + 1}: right or wrong"
     for ax, share, title in zip(panels, shares, titles, strict=True):
-        extent = (0.5, n_most + 0.5) * 2
-        image = ax.imshow(
-            share.T.numpy(), vmin=0, vmax=100, cmap="viridis", origin="lower", extent=extent
-        )
+        look = {"vmin": 0, "vmax": 100, "cmap": "viridis", "origin": "lower"}
+        image = ax.imshow(share.T.numpy(), extent=(0.5, n_most + 0.5) * 2, **look)
         ax.set(xlabel=language.axes[0], ylabel=language.axes[1])
         ax.set_title(title, fontsize=FONT)
         if not language.judges_choices:
@@ -91,19 +89,12 @@ def stack(right, networks):
     where so many brackets have lain on the one that is now on top."""
     figure = Figure(networks.title, 7.5, 4.2)
     ax = figure.add_subplot()
-    heights = range(right.shape[1])
+    wrong = 100 - 100 * right.numpy()
     thin = {"color": SOLVED, "alpha": max(0.25, min(0.9, 8 / len(right))), "lw": 1}
-    ax.plot(heights, 100 - 100 * right.T.numpy(), **thin)
-    ax.plot(
-        heights,
-        100 - 100 * right.mean(0).numpy(),
-        "o-",
-        color="black",
-        label="mean over the networks",
-    )
-    ax.set(
-        xlabel="brackets that have lain on the last one open", ylabel="steps wrong, %", ylim=(0, 60)
-    )
+    ax.plot(wrong.T, **thin)
+    ax.plot(wrong.mean(0), "o-", color="black", label="mean over the networks")
+    ax.set(ylabel="steps wrong, %", ylim=(0, 60))
+    ax.set_xlabel("brackets that have lain on the last one open")
     ax.axhline(50, color="0.5", ls=":", label="guessing which kind closes")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=FONT, loc="upper left")
@@ -118,8 +109,8 @@ def figures(networks, evaluation, true_loss):
     made, failing = {}, evaluation.first_failing_n
     if networks.history:
         sequences, loss, *_ = zip(*networks.history, strict=True)
-        figure = learning(sequences, loss, evaluation.solved, true_loss, networks.title)
-        made["learning.png"] = figure
+        curves = sequences, loss, evaluation.solved
+        made["learning.png"] = learning(*curves, true_loss, networks.title)
     if evaluation.buried_accuracy is not None:
         made["stack.png"] = stack(evaluation.buried_accuracy, networks)
     if evaluation.grid_right is not None:
