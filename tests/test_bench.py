@@ -7,6 +7,7 @@ import bench
 import pytest
 
 from benchmarks import anbn, commands, coursework, growth, kuzu, timing, xor
+from common.options import BadInput
 
 
 def test_a_ratio_is_that_of_the_work():
@@ -80,3 +81,10 @@ def test_start_up_is_timed(monkeypatch, tmp_path, within):
     assert done.returncode == 0, done.stderr
     (row,) = json.loads((tmp_path / "bench.json").read_text())["startup"]
     assert 0 < row["first_line_s"] <= row["last_line_s"]
+
+
+def test_a_checkout_that_does_not_run_is_no_baseline(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "kuzu_main.py").write_text("import nothing_of_that_name")
+    with pytest.raises(BadInput, match="kuzu_main.py .* ended with status 1"):
+        next(commands.against(tmp_path, 1))

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+from common.options import BadInput
+
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = (  # what people type
     "kuzu_main.py --net conv --epochs 1 --dataset kana",
@@ -53,20 +55,23 @@ def against(other, rounds):
 
 def _timed(root, line, one_core=False):
     """Seconds to the first line and to the end of a command, and of its training alone where its
-    summary says so."""
+    summary says so. Raises BadInput if it leaves none."""
     script, *words = line.split()
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-u", str(root / "scripts" / script), *words, "--out", out]
         pin = {"preexec_fn": lambda: os.sched_setaffinity(0, {0})} if one_core else {}
         start = time.perf_counter()
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        with subprocess.Popen(command, cwd=root, **pipes, **pin) as process:
+        how = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "cwd": root, **pin}
+        how["env"] = os.environ | {"PYTHONPATH": str(root)}  # where its scripts do not see to it
+        with subprocess.Popen(command, **how) as process:
             process.stdout.readline()
             first = time.perf_counter() - start
             process.stdout.read()
         last = time.perf_counter() - start
         summaries = list(Path(out).glob("*/*/summary.json"))
-        summary = json.loads(summaries[0].read_text()) if summaries else {}
+        if not summaries:
+            raise BadInput(f"{' '.join(command)} ended with status {process.returncode}")
+        summary = json.loads(summaries[0].read_text())
     networks = summary.get("networks")
     if isinstance(networks, list):  # kuzu
         return first, last, sum(network["training_seconds"] for network in networks)
