@@ -60,26 +60,23 @@ def closure_gradients(model, batch, gain=None, blocks=False):
     forget gates shut off at the end of an earlier block (1 - f, a constant here) must not depend on
     n either, for a count that was exact leaves nothing to forget; each string has all blocks.
     """
-    symbols, valid = batch.symbols[0], batch.valid[0]
-    n_strings, last = len(valid), valid.sum(-1, keepdim=True) - 1  # (N, 1)
-    ends = last
-    if blocks:
-        before_last = torch.arange(valid.shape[1], device=last.device) < last
-        turns = ((symbols[:, 1:] != symbols[:, :-1]) & before_last).nonzero()[:, 1]
-        ends = torch.cat([turns.view(n_strings, -1), last], 1)  # (N, K) last steps of blocks
-    strings = torch.arange(n_strings)[:, None]
+    symbols, n_read = batch.symbols[0], batch.valid[0].sum(-1)  # (N, T + 1), (N,)
+    strings, read = (torch.arange(size, device=n_read.device) for size in symbols.shape)
+    share = 2 / (len(n_read) + 1) / model.n_hidden
     with torch.no_grad():
         activity = model(batch.symbols[..., :-1], gain=gain)
         states = all_states(model, activity)  # (S, N, T + 1, H)
-        at_ends, start = states[:, strings, ends + 1], states[:, :1, 0]  # (S, N, K, H), (S, 1, H)
-        mean = at_ends.mean(1, keepdim=True)
-        mean[:, :, -1] += (start - mean[:, :, -1]) / (n_strings + 1)
-        weight = torch.full_like(mean, 2 / (n_strings + 1) / model.n_hidden)
-        if blocks:
-            weight[:, 0, :-1] *= 1 - activity.forget_gate[:, strings, ends[:, :-1] + 1].mean(1)
         d_states = torch.zeros_like(states)
-        d_states[:, strings, ends + 1] = weight * (at_ends - mean)
-        d_states[:, 0, 0] = (weight * (start[:, None] - mean))[:, 0, -1]
+        where = slice(None), pad(strings, (1, 0)), pad(n_read, (1, 0))  # the start, every end
+        ends = states[where]
+        d_states[where] = share * (ends - ends.mean(1, keepdim=True))
+        if blocks:
+            turns = (symbols[:, 1:] != symbols[:, :-1]) & (read[1:] < n_read[:, None])
+            steps = turns.nonzero()[:, 1].view(len(n_read), -1) + 1  # (N, K) letters read
+            where = slice(None), strings[:, None], steps
+            shut = 1 - activity.forget_gate[where].mean(1, keepdim=True)  # by the letter after
+            ends = states[where]
+            d_states[where] = share * shut * (ends - ends.mean(1, keepdim=True))
     library = compiled.library_for(model)
     if library:
         return library.train(model, batch, 0.0, None, gain, d_states)[2]
