@@ -92,17 +92,12 @@ def right_steps(logits, stream, language):
     """Whether a network is right at each step: logits (S, B, T, K) -> (S, B, T) bool. A symbol that
     is certain must be the most probable one; at a choice that is judged, every symbol that can come
     must be more probable than every illegal one."""
-    right = most_probable(logits) == stream.targets
+    right = logits.argmax(-1) == stream.targets
     if not language.judges_choices:
         return right | ~stream.deterministic
     least = logits.masked_fill(stream.probability == 0, torch.inf).amin(-1)
     most_illegal = logits.masked_fill(stream.legal, -torch.inf).amax(-1)
     return torch.where(stream.deterministic, right, least > most_illegal)
-
-
-def most_probable(logits):
-    """The index of the largest of the logits (..., K): (...)."""
-    return logits.argmax(-1)
 
 
 def _share_right(right, stream):
@@ -116,7 +111,7 @@ def _on_streams(model, stream, language):
     log_q = model(stream.inputs).logits.log_softmax(-1)  # (S, B, T, K)
     right = right_steps(log_q, stream, language)
     certain = stream.deterministic & stream.valid
-    predicted = most_probable(log_q)[..., None]  # (S, B, T, 1)
+    predicted = log_q.argmax(-1, keepdim=True)  # (S, B, T, 1)
     legal = stream.legal.expand(log_q.shape).gather(-1, predicted)[..., 0]
     # The mean divergence of the network from the true distribution. Its expectation is the mean
     # cross-entropy minus the source's entropy rate, but it is never below 0 on any sample.

@@ -115,7 +115,6 @@ def test_progress_with_and_without_tqdm(missing, monkeypatch):
         monkeypatch.setitem(sys.modules, "tqdm", None)
     else:
         pytest.importorskip("tqdm")
-    assert list(progress(range(3))) == [0, 1, 2]
     bar = progress(quiet=True, total=10, initial=2, unit="seq")
     bar.update(3)
     bar.clear()

@@ -21,8 +21,11 @@ def trained(seeds, wait, quiet):
     from common.run_folder import progress
 
     for seed in seeds[::GROUP_SIZE]:
-        for _ in progress(range(round(wait / 0.05)), quiet=quiet):
+        bar = progress(quiet=quiet, total=round(wait / 0.05))
+        for _ in range(round(wait / 0.05)):
             time.sleep(0.05)
+            bar.update()
+        bar.close()
         matrices = torch.randn(GROUP_SIZE, 300, 300, generator=torch.Generator().manual_seed(seed))
         yield (matrices @ matrices).sum((1, 2))
 

@@ -194,13 +194,12 @@ def git_commit():
         return None
 
 
-def progress(iterable=None, *, quiet=False, **options):
+def progress(quiet=False, **options):
     """A tqdm bar on stderr, shown only on a terminal, by the first process; without tqdm, what does
     nothing instead."""
     try:
         from tqdm import tqdm
     except ImportError:
-        nothing = dict.fromkeys(("update", "clear", "close"), lambda *_: None)
-        return SimpleNamespace(n=0, **nothing) if iterable is None else iterable
+        return SimpleNamespace(**dict.fromkeys(("update", "clear", "close"), lambda *_: None))
     hidden = quiet or not first_process() or not sys.stderr.isatty()
-    return tqdm(iterable, disable=hidden, leave=False, **options)
+    return tqdm(disable=hidden, leave=False, **options)
