@@ -55,7 +55,8 @@ class Library:
     def __init__(self, path):
         library = ctypes.CDLL(str(path))
         self._read, self._train = library.scan_read, library.scan_train
-        self._read.restype = self._train.restype = None
+        self._close = library.scan_close
+        self._read.restype = self._train.restype = self._close.restype = None
         self.compiler = ctypes.c_char_p.in_dll(library, "COMPILER").value.decode()
 
     def read(self, model, inputs, start, gain):
@@ -72,25 +73,33 @@ class Library:
         self._call(self._read, model, model.flat(), gain, arguments, n_batch, n_steps)
         return hidden, cell, *(gates.chunk(4, -1) if lstm else 4 * [None]), logits
 
-    def train(self, model, batch, stochastic_weight, mean, gain, d_states=None):
-        """loss.loss_and_gradients; or, with d_states (S, B, T + 1, H), the gradients (S, P)
-        that follow from one with respect to loss.all_states."""
+    def train(self, model, batch, stochastic_weight, mean, gain):
+        """loss.loss_and_gradients."""
         symbols, valid, deterministic = (part.contiguous() for part in batch)
         losses = torch.empty(2, model.n_networks, dtype=torch.float64)
         weights = model.flat()
         gradients = torch.empty_like(weights)
         mean = None if mean is None else mean.float().contiguous()
-        d_states = None if d_states is None else d_states.contiguous()
-        loss = ctypes.c_float(stochastic_weight), mean, d_states, gradients, losses
+        loss = ctypes.c_float(stochastic_weight), mean, gradients, losses
         arguments = symbols.to(torch.uint8), valid, deterministic, *loss
         self._call(self._train, model, weights, gain, arguments, *valid.shape[1:])
         return *losses, gradients
 
-    def _call(self, function, model, weights, gain, arguments, n_batch, n_steps):
+    def close(self, model, symbols, ends, gain):
+        """loss.closure_gradients of symbols (N, T) and the ends (N, M) that count."""
+        weights, symbols = model.flat(), symbols.to(torch.uint8).contiguous()
+        gradients, ends = torch.empty_like(weights), ends.int().contiguous()
+        arguments = symbols, ends, ends.shape[1], gradients
+        self._call(self._close, model, weights, gain, arguments, *symbols.shape, len(symbols))
+        return gradients
+
+    def _call(self, function, model, weights, gain, arguments, n_batch, n_steps, n_kept=1):
+        """n_kept: sequences whose steps are kept until all have been read."""
         n_hidden, columns = model.n_hidden, model.gate_rows * model.n_hidden
         gain = torch.as_tensor(1.0 if gain is None else gain, dtype=torch.float32)
         gain = gain.expand(columns).contiguous()
-        steps = torch.empty((n_steps + 1) * (3 * n_hidden + columns + model.n_symbols) * LANES)
+        width = (4 * n_hidden + columns + model.n_symbols + 1) * LANES
+        steps = torch.empty(-(-n_kept // LANES), n_steps + 1, width)
         sizes = model.n_networks, n_steps, model.n_symbols, n_hidden, n_batch
         passed = model.kind == "lstm", weights, gain, *arguments, steps, *sizes
         function(*(ctypes.c_void_p(x.data_ptr()) if torch.is_tensor(x) else x for x in passed))

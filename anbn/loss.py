@@ -24,6 +24,23 @@ class Batch(NamedTuple):
     deterministic: torch.Tensor  # (S, B, T) bool: the next symbol is certain
 
 
+class Strings(NamedTuple):
+    """Single strings that all networks read."""
+
+    symbols: torch.Tensor  # (N, T) whole numbers; what follows a string's end does not matter
+    ends: torch.Tensor  # (N, K) symbols read at its end and, of K - 1 blocks before, at theirs
+
+    @classmethod
+    def of(cls, language, n, blocks=False):
+        """The strings numbered n (N,). blocks: with the ends of all blocks; each has as many."""
+        symbols, valid, _ = language.training_symbols(n[:, None])  # (N, T + 1), (N, T)
+        ends = valid.sum(1, keepdim=True)
+        if blocks:
+            turns = (symbols[:, 1:] != symbols[:, :-1]) & valid
+            ends = turns.nonzero()[:, 1].view(len(n), -1).flip(1) + 1
+        return cls(symbols[:, :-1], ends)
+
+
 def loss_and_gradients(model, batch, stochastic_weight=1.0, mean=None, gain=None):
     """The loss (S,), the plain cross-entropy (S,), both float64 and on every valid step, and the
     gradients of each network's loss (S, P), in the order of model.flat().
@@ -52,47 +69,18 @@ def smoothing_gradients(model, batch, stochastic_weight=1.0, gain=None):
     return share[:, None] * loss_and_gradients(model, at_turns, 1.0, uniform, gain)[2]
 
 
-def closure_gradients(model, batch, gain=None, blocks=False):
-    """The gradients (S, P) of the variance of the states in which single strings end, one for each
-    n, their common start among them: 0 where a network that has read a string is as before.
+def closure_gradients(model, strings, gain=None, blocks=False):
+    """The gradients (S, P) of the variance of the states in which single strings end, their common
+    start among them: 0 where a network that has read a string is as before.
 
-    batch: the strings, the same for all networks. An LSTM's states are its cells. blocks: what its
-    forget gates shut off at the end of an earlier block (1 - f, a constant here) must not depend on
-    n either, for a count that was exact leaves nothing to forget; each string has all blocks.
+    An LSTM's states are its cells. blocks, of an LSTM: what its forget gates shut off at the end of
+    an earlier block (1 - f, a constant here) must not depend on the string either, for a count that
+    was exact leaves nothing to forget.
     """
-    symbols, n_read = batch.symbols[0], batch.valid[0].sum(-1)  # (N, T + 1), (N,)
-    strings, read = (torch.arange(size, device=n_read.device) for size in symbols.shape)
-    share = 2 / (len(n_read) + 1) / model.n_hidden
-    with torch.no_grad():
-        activity = model(batch.symbols[..., :-1], gain=gain)
-        states = all_states(model, activity)  # (S, N, T + 1, H)
-        d_states = torch.zeros_like(states)
-        where = slice(None), pad(strings, (1, 0)), pad(n_read, (1, 0))  # the start, every end
-        ends = states[where]
-        d_states[where] = share * (ends - ends.mean(1, keepdim=True))
-        if blocks:
-            turns = (symbols[:, 1:] != symbols[:, :-1]) & (read[1:] < n_read[:, None])
-            steps = turns.nonzero()[:, 1].view(len(n_read), -1) + 1  # (N, K) letters read
-            where = slice(None), strings[:, None], steps
-            shut = 1 - activity.forget_gate[where].mean(1, keepdim=True)  # by the letter after
-            ends = states[where]
-            d_states[where] = share * shut * (ends - ends.mean(1, keepdim=True))
+    ends = strings.ends if blocks else strings.ends[:, :1]
     library = compiled.library_for(model)
-    if library:
-        return library.train(model, batch, 0.0, None, gain, d_states)[2]
-    with torch.enable_grad():
-        states = all_states(model, model(batch.symbols[..., :-1], gain=gain))
-        parameters = [getattr(model, name) for name in model.names]
-        parts = torch.autograd.grad(states, parameters, d_states, materialize_grads=True)
-    return torch.cat([part.flatten(1) for part in parts], 1)
-
-
-def all_states(model, activity):
-    """The hidden units, or an LSTM's cells, (S, B, T + 1, H) of sequences from their start on."""
-    part = "cell" if model.kind == "lstm" else "hidden"
-    read = getattr(activity, part)  # (S, B, T, H)
-    start = getattr(model.start(read.shape[1]), part)
-    return torch.cat([start[:, :, None], read], 2)
+    call = library.close if library else plain_closure_gradients
+    return call(model, strings.symbols, ends, gain)
 
 
 @torch.enable_grad()
@@ -112,3 +100,21 @@ def plain_loss_and_gradients(model, batch, stochastic_weight, mean, gain):
     gradients = torch.autograd.grad(loss.sum(), [getattr(model, name) for name in model.names])
     flat = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
     return loss.detach().double(), cross_entropy.detach().double(), flat
+
+
+@torch.enable_grad()
+def plain_closure_gradients(model, symbols, ends, gain):
+    """closure_gradients in torch operations; ends (N, M)."""
+    activity = model(symbols, gain=gain)
+    part = "cell" if model.kind == "lstm" else "hidden"
+    strings, n_strings = torch.arange(len(ends)).to(ends.device), len(ends)
+    after = getattr(activity, part)[:, strings[:, None], ends - 1]  # (S, N, M, H)
+    start = getattr(model.start(1), part)  # (S, 1, H)
+    variance = torch.cat([after[:, :, 0], start], 1).var(1, correction=0)  # (S, H)
+    for k in range(1, ends.shape[1]):
+        shut = 1 - activity.forget_gate[:, strings, ends[:, k]].mean(1)  # by the letter after
+        share = n_strings / (n_strings + 1)
+        variance = variance + share * shut.detach() * after[:, :, k].var(1, correction=0)
+    parameters = [getattr(model, name) for name in model.names]
+    parts = torch.autograd.grad(variance.mean(1).sum(), parameters, materialize_grads=True)
+    return torch.cat([part.flatten(1) for part in parts], 1)

@@ -18,6 +18,7 @@ const char *const COMPILER = "gcc " __VERSION__;
 #define LANES 8
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t whole __attribute__((vector_size(4 * LANES)));
+typedef uint8_t bytes __attribute__((vector_size(LANES)));
 #define INLINE static inline __attribute__((always_inline))
 #define ZERO ((lanes){0})
 #define CLEAR(array) memset(array, 0, sizeof array)
@@ -78,18 +79,17 @@ INLINE lanes log_of(lanes x) {
     return __builtin_convertvector(m, lanes) * 0.693147181f + series + (x - x); /* NaN stays */
 }
 
-/* The symbols of n sequences, `apart` from each other, as columns of a 1 among zeros. */
-INLINE void one_hot(lanes *on, const uint8_t *symbols, long apart, int K, int n) {
-    whole symbol;
-    for (int b = 0; b < LANES; b++) symbol[b] = b < n ? symbols[b * apart] : -1;
-    for (int k = 0; k < K; k++) on[k] = choose(symbol == k, all(1.0f), ZERO);
+/* values (n, apart) of n sequences at T steps, step by step; 0 for sequences beyond */
+INLINE void by_step(bytes *steps, const uint8_t *values, long apart, int T, int n) {
+    memset(steps, 0, T * sizeof *steps);
+    for (int b = 0; b < n; b++)
+        for (int t = 0; t < T; t++) steps[t][b] = values[b * apart + t];
 }
 
-/* n numbers 0 or 1, `apart` from each other; 0 beyond. */
-INLINE lanes flags(const uint8_t *values, long apart, int n) {
-    lanes x;
-    for (int b = 0; b < LANES; b++) x[b] = b < n ? values[b * apart] : 0;
-    return x;
+/* A symbol of each sequence as a column of a 1 among zeros. */
+INLINE void one_hot(lanes *on, bytes symbols, int K) {
+    whole symbol = __builtin_convertvector(symbols, whole);
+    for (int k = 0; k < K; k++) on[k] = choose(symbol == k, all(1.0f), ZERO);
 }
 
 /* to (n_to) += weights (n_from, n_to) transposed times from (n_from) */
@@ -122,17 +122,26 @@ INLINE void add_lanes(double *sums, const lanes *apart, int rows) {
 }
 
 /* What the steps of LANES sequences leave for the backward pass; hidden and cell hold the start
-   before the first step. logits become the gradient with respect to them. */
+   before the first step. logits become the gradient with respect to them; d_states is one with
+   respect to the hidden units, or an LSTM's cells, where there is one. */
 typedef struct {
-    lanes *hidden, *cell;                /* (T + 1, H) */
-    lanes *gates, *tanh_cell, *logits;   /* (T, G), (T, H), (T, K) */
+    lanes *hidden, *cell, *d_states;   /* (T + 1, H) */
+    lanes *gates, *tanh_cell, *logits; /* (T, G), (T, H), (T, K) */
+    bytes *symbols, *valid, *certain;  /* (T + 1) */
 } steps;
 
-INLINE steps steps_in(lanes *scratch, int T, int H, int G) {
-    steps m = {.hidden = scratch, .cell = scratch + (T + 1) * (long)H};
-    m.gates = m.cell + (T + 1) * (long)H;
-    m.tanh_cell = m.gates + T * (long)G;
-    m.logits = m.tanh_cell + T * (long)H;
+/* The p-th steps in scratch, of compiled.py's size. */
+INLINE steps steps_in(lanes *scratch, int p, int T, int K, int H, int G) {
+    const long rows = T + 1;
+    steps m = {.hidden = scratch + p * rows * (4 * H + G + K + 1)};
+    m.cell = m.hidden + rows * H;
+    m.d_states = m.cell + rows * H;
+    m.tanh_cell = m.d_states + rows * H;
+    m.gates = m.tanh_cell + rows * H;
+    m.logits = m.gates + rows * G;
+    m.symbols = (bytes *)(m.logits + rows * K);
+    m.valid = m.symbols + rows;
+    m.certain = m.valid + rows;
     return m;
 }
 
@@ -146,15 +155,23 @@ INLINE void prepare(float *weights, const float *W, const float *gain, int K, in
             weights[c * G + r] = gain[r] * (W[c * G + r] + (c < K ? bias[r] : 0.0f));
 }
 
-INLINE void read_some(int lstm, const float *weights, const float *V, const uint8_t *symbols,
-                      long apart, steps m, int T, int K, int H, int n) {
+/* The start, tanh(H0) of an SRN and 0 of an LSTM, before the first step. */
+INLINE void begin(int lstm, const float *H0, steps m, int H) {
+    for (int j = 0; j < H; j++) {
+        m.hidden[j] = lstm ? ZERO : tanh_of(all(H0[j]));
+        m.cell[j] = ZERO;
+    }
+}
+
+INLINE void read_some(int lstm, const float *weights, const float *V, steps m, int T, int K,
+                      int H) {
     const int G = lstm ? 4 * H : H;
     const float *out_bias = V + H * K;
     lanes on[K];
     for (int t = 0; t < T; t++) {
         lanes *h = m.hidden + t * (long)H, *next = h + H;
         lanes *rows = lstm ? m.gates + t * (long)G : next;
-        one_hot(on, symbols + t, apart, K, n);
+        one_hot(on, m.symbols[t], K);
         for (int r = 0; r < G; r++) rows[r] = ZERO;
         forward(rows, weights, on, K, G);
         forward(rows, weights + K * G, h, H, G);
@@ -180,16 +197,16 @@ INLINE void read_some(int lstm, const float *weights, const float *V, const uint
 
 /* The sums over steps of the weighted loss, its weights, the cross-entropy and the steps, into
    sums[4]; logits become the gradient of the first. */
-INLINE void loss_some(const uint8_t *symbols, const uint8_t *valid, const uint8_t *deterministic,
-                      long apart, float stochastic_weight, const float *mean, steps m,
-                      double *sums, int T, int K, int n) {
+INLINE void loss_some(float stochastic_weight, const float *mean, steps m, double *sums, int T,
+                      int K) {
     lanes was[K], on[K], e[K], totals[4] = {ZERO, ZERO, ZERO, ZERO};
     for (int t = 0; t < T; t++) {
         lanes *logits = m.logits + t * (long)K;
         lanes most = logits[0], sum = ZERO, target = ZERO, learned = ZERO;
-        lanes here = flags(valid + t, apart, n), certain = flags(deterministic + t, apart, n);
-        one_hot(was, symbols + t, apart + 1, K, n);
-        one_hot(on, symbols + t + 1, apart + 1, K, n);
+        lanes here = __builtin_convertvector(m.valid[t], lanes);
+        lanes certain = __builtin_convertvector(m.certain[t], lanes);
+        one_hot(was, m.symbols[t], K);
+        one_hot(on, m.symbols[t + 1], K);
         for (int k = 1; k < K; k++) most = choose(logits[k] > most, logits[k], most);
         for (int k = 0; k < K; k++) sum += e[k] = exp_of(logits[k] - most);
         lanes weight = here * (stochastic_weight + (1.0f - stochastic_weight) * certain);
@@ -214,19 +231,17 @@ INLINE void loss_some(const uint8_t *symbols, const uint8_t *valid, const uint8_
 }
 
 /* Adds to the gradients: d_weights (R, G), d_V (H + 1, K) with out_bias as its last row, and
-   d_start (H) of the hidden units before the first step. d_states (n, d_apart): the gradient with
-   respect to the hidden units, or an LSTM's cells, (T + 1, H) before and after each step, or null. */
-INLINE void backward_some(int lstm, const float *weights, const float *V,
-                          const uint8_t *symbols, long apart, steps m, const float *d_states,
-                          long d_apart, double *d_weights, double *d_V, double *d_start, int T,
-                          int K, int H, int n) {
+   d_start (H) of the hidden units before the first step. d_states (T + 1, H): the gradient with
+   respect to the hidden units, or an LSTM's cells, before and after each step, or null. */
+INLINE void backward_some(int lstm, const float *weights, const float *V, steps m,
+                          const lanes *d_states, double *d_weights, double *d_V, double *d_start,
+                          int T, int K, int H) {
     const int G = lstm ? 4 * H : H, R = K + H;
     lanes on[K], d_rows[G], d_hidden[H], d_cell[H], sums[R * G], sums_V[(H + 1) * K];
     CLEAR(sums), CLEAR(sums_V), CLEAR(d_hidden), CLEAR(d_cell);
     for (int t = T;;) {
-        for (int b = 0; d_states && b < n; b++)
-            for (int j = 0; j < H; j++)
-                (lstm ? d_cell : d_hidden)[j][b] += d_states[b * d_apart + t * (long)H + j];
+        for (int j = 0; d_states && j < H; j++)
+            (lstm ? d_cell : d_hidden)[j] += d_states[t * (long)H + j];
         if (!t--) break;
         const lanes *before = m.hidden + t * (long)H, *h = before + H;
         const lanes *d_logits = m.logits + t * (long)K;
@@ -248,7 +263,7 @@ INLINE void backward_some(int lstm, const float *weights, const float *V,
         } else {
             for (int j = 0; j < H; j++) d_rows[j] = d_hidden[j] * (1.0f - h[j] * h[j]);
         }
-        one_hot(on, symbols + t, apart, K, n);
+        one_hot(on, m.symbols[t], K);
         outer(sums, on, d_rows, K, G);
         outer(sums + K * G, before, d_rows, H, G);
         CLEAR(d_hidden);
@@ -271,64 +286,119 @@ INLINE void put(float *values, const lanes *some, long count, int n) {
         for (long c = 0; c < count; c++) values[b * count + c] = some[c][b];
 }
 
-/* Steps after which no sequence of the n is valid are not read. */
-INLINE int last_step(const uint8_t *valid, int T, int n) {
-    int last = 0;
-    for (int b = 0; b < n; b++)
-        for (int t = T; t > last; t--)
-            if (valid[b * (long)T + t - 1]) last = t;
-    return last;
+/* Steps after which no sequence is valid are not read. */
+INLINE int last_step(const bytes *valid, int T) {
+    for (uint64_t any; T; T--) {
+        memcpy(&any, valid + T - 1, sizeof any);
+        if (any) break;
+    }
+    return T;
+}
+
+/* A network's gradients (P), in the order of its parameters, of a loss that is `total` times too
+   large; m: of sequences that begin at the start. */
+INLINE void put_gradients(float *to, int lstm, const float *gain, steps m, const double *d_weights,
+                          const double *d_V, const double *d_start, double total, int K, int H) {
+    const int G = lstm ? 4 * H : H, R = K + H;
+    for (int j = 0; !lstm && j < H; j++)
+        *to++ = d_start[j] * (1 - m.hidden[j][0] * m.hidden[j][0]) / total;
+    for (int c = 0; c < R * G; c++) *to++ = gain[c % G] * d_weights[c] / total;
+    for (int r = 0; r < G; r++) {
+        double sum = 0;
+        for (int k = 0; k < K; k++) sum += d_weights[k * G + r];
+        *to++ = gain[r] * sum / total;
+    }
+    for (int k = 0; k < (H + 1) * K; k++) *to++ = d_V[k] / total;
 }
 
 /* The losses (2, S), weighted and plain, and the gradients (S, P) of a batch: parameters (S, P),
    gain (G), symbols (S, B, T + 1), valid and deterministic (S, B, T); mean (K, K), what steps that
-   are not certain learn after each symbol, or null for the symbol that follows. With d_states
-   (S, B, T + 1, H), a gradient with respect to the hidden units, or an LSTM's cells, from the start
-   on, in place of any loss, the gradients are what follows from that. scratch: room for steps_in. */
+   are not certain learn after each symbol, or null for the symbol that follows. scratch: room for
+   steps_in. */
 void scan_train(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
                 const uint8_t *valid, const uint8_t *deterministic, float stochastic_weight,
-                const float *mean, const float *d_states, float *gradients, double *losses,
-                lanes *scratch, int S, int T, int K, int H, int B) {
+                const float *mean, float *gradients, double *losses, lanes *scratch, int S, int T,
+                int K, int H, int B) {
     const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
     const int P = start + (R + 1) * G + (H + 1) * K;
+    const steps m = steps_in(scratch, 0, T, K, H, G);
     float weights[R * G];
     double d_weights[R * G], d_V[(H + 1) * K], d_start[H], sums[4];
     for (int s = 0; s < S; s++, parameters += P, gradients += P) {
         const float *V = parameters + start + (R + 1) * G;
         prepare(weights, parameters + start, gain, K, R, G);
         CLEAR(d_weights), CLEAR(d_V), CLEAR(d_start), CLEAR(sums);
-        lanes first[H];
-        for (int j = 0; j < H; j++) first[j] = lstm ? ZERO : tanh_of(all(parameters[j]));
         for (int b = 0; b < B; b += LANES) {
             const int n = B - b < LANES ? B - b : LANES;
             const long at = s * (long)B + b;
-            const uint8_t *read = symbols + at * (T + 1), *here = valid + at * T;
-            const int last = last_step(here, T, n);
-            const long d_apart = (T + 1) * (long)H;
-            steps m = steps_in(scratch, T, H, G);
-            for (int j = 0; j < H; j++) m.hidden[j] = first[j], m.cell[j] = ZERO;
-            read_some(lstm, weights, V, read, T + 1, m, last, K, H, n);
-            if (d_states) {
-                memset(m.logits, 0, last * (long)K * sizeof *m.logits);
-                sums[1] = 1;
-            } else {
-                loss_some(read, here, deterministic + at * T, T, stochastic_weight, mean, m, sums,
-                          last, K, n);
-            }
-            backward_some(lstm, weights, V, read, T + 1, m, d_states ? d_states + at * d_apart : 0,
-                          d_apart, d_weights, d_V, d_start, last, K, H, n);
+            by_step(m.symbols, symbols + at * (T + 1), T + 1, T + 1, n);
+            by_step(m.valid, valid + at * T, T, T, n);
+            by_step(m.certain, deterministic + at * T, T, T, n);
+            const int last = last_step(m.valid, T);
+            begin(lstm, parameters, m, H);
+            read_some(lstm, weights, V, m, last, K, H);
+            loss_some(stochastic_weight, mean, m, sums, last, K);
+            backward_some(lstm, weights, V, m, 0, d_weights, d_V, d_start, last, K, H);
         }
         losses[s] = sums[0] / sums[1], losses[S + s] = sums[2] / sums[3];
-        float *to = gradients;
-        for (int j = 0; j < start; j++, to++)
-            *to = d_start[j] * (1 - first[j][0] * first[j][0]) / sums[1];
-        for (int c = 0; c < R * G; c++) *to++ = gain[c % G] * d_weights[c] / sums[1];
-        for (int r = 0; r < G; r++) {
-            double sum = 0;
-            for (int k = 0; k < K; k++) sum += d_weights[k * G + r];
-            *to++ = gain[r] * sum / sums[1];
+        put_gradients(gradients, lstm, gain, m, d_weights, d_V, d_start, sums[1], K, H);
+    }
+}
+
+/* Makes m[].d_states of N strings the gradient of the penalty of loss.py: ends (N, M), the steps
+   after which states are compared, those of whole strings, and with them the start, first. */
+INLINE void compare(int lstm, const steps *m, const int32_t *ends, int T, int H, int N, int M) {
+    for (int n = 0; n < N; n += LANES)
+        memset(m[n / LANES].d_states, 0, (T + 1) * H * sizeof(lanes));
+    for (int e = 0; e < M; e++)
+        for (int j = 0; j < H; j++) {
+            const lanes *states = lstm ? m->cell : m->hidden; /* of the first strings */
+            const float start = states[j][0], share = 2.0f / (N + 1) / H;
+            double mean = e ? 0 : start / (N + 1), shut = 1;
+            for (int n = 0; n < N; n++) {
+                const steps *some = m + n / LANES;
+                const long at = ends[n * M + e] * (long)H + j;
+                mean += (lstm ? some->cell : some->hidden)[at][n % LANES] / (e ? N : N + 1);
+                if (e) shut -= some->gates[4 * (at - j) + H + j][n % LANES] / N; /* 1 - f */
+            }
+            for (int n = 0; n < N; n++) {
+                const steps *some = m + n / LANES;
+                const long at = ends[n * M + e] * (long)H + j;
+                const float state = (lstm ? some->cell : some->hidden)[at][n % LANES];
+                some->d_states[at][n % LANES] += share * shut * (state - mean);
+            }
+            if (!e) m->d_states[j][0] = share * (start - mean);
         }
-        for (int k = 0; k < (H + 1) * K; k++) *to++ = d_V[k] / sums[1];
+}
+
+/* The gradients (S, P) of loss.closure_gradients: symbols (N, T), the same for all networks; ends
+   as above. scratch: steps for every LANES strings. */
+void scan_close(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
+                const int32_t *ends, int M, float *gradients, lanes *scratch, int S, int T, int K,
+                int H, int N) {
+    const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
+    const int P = start + (R + 1) * G + (H + 1) * K, parts = (N + LANES - 1) / LANES;
+    float weights[R * G];
+    double d_weights[R * G], d_V[(H + 1) * K], d_start[H];
+    steps m[parts];
+    for (int p = 0; p < parts; p++) {
+        const int first = p * LANES, n = N - first < LANES ? N - first : LANES;
+        m[p] = steps_in(scratch, p, T, K, H, G);
+        by_step(m[p].symbols, symbols + first * (long)T, T, T, n);
+    }
+    for (int s = 0; s < S; s++, parameters += P, gradients += P) {
+        const float *V = parameters + start + (R + 1) * G;
+        prepare(weights, parameters + start, gain, K, R, G);
+        CLEAR(d_weights), CLEAR(d_V), CLEAR(d_start);
+        for (int p = 0; p < parts; p++) {
+            begin(lstm, parameters, m[p], H);
+            read_some(lstm, weights, V, m[p], T, K, H);
+            memset(m[p].logits, 0, T * (long)K * sizeof(lanes)); /* no loss depends on them */
+        }
+        compare(lstm, m, ends, T, H, N, M);
+        for (int p = 0; p < parts; p++)
+            backward_some(lstm, weights, V, m[p], m[p].d_states, d_weights, d_V, d_start, T, K, H);
+        put_gradients(gradients, lstm, gain, m[0], d_weights, d_V, d_start, 1, K, H);
     }
 }
 
@@ -345,12 +415,13 @@ void scan_read(int lstm, const float *parameters, const float *gain, const uint8
         prepare(weights, parameters + start, gain, K, R, G);
         for (int b = 0; b < B; b += LANES) {
             const int n = B - b < LANES ? B - b : LANES;
-            steps m = steps_in(scratch, T, H, G);
+            steps m = steps_in(scratch, 0, T, K, H, G);
             const long at = s * (long)B + b;
             get(m.hidden, start_hidden + at * H, H, n);
             if (lstm) get(m.cell, start_cell + at * H, H, n);
             const uint8_t *read = symbols + (shared ? b : at) * T;
-            read_some(lstm, weights, parameters + start + (R + 1) * G, read, T, m, T, K, H, n);
+            by_step(m.symbols, read, T, T, n);
+            read_some(lstm, weights, parameters + start + (R + 1) * G, m, T, K, H);
             put(logits + at * T * K, m.logits, T * (long)K, n);
             put(hidden + at * T * H, m.hidden + H, T * (long)H, n);
             if (lstm) put(cell + at * T * H, m.cell + H, T * (long)H, n);

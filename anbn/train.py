@@ -15,7 +15,13 @@ import torch
 from torch.nn.functional import softshrink
 
 from anbn.evaluate import N_STREAMS, coursework_loss, streams_right
-from anbn.loss import Batch, closure_gradients, loss_and_gradients, smoothing_gradients
+from anbn.loss import (
+    Batch,
+    Strings,
+    closure_gradients,
+    loss_and_gradients,
+    smoothing_gradients,
+)
 from anbn.models import MODELS
 from anbn.optim import OPTIMIZERS, join_networks, select_state
 from anbn.recipes import RecipeError
@@ -129,9 +135,10 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
     if recipe.closure or recipe.block_closure:
         if not language.numbered:
             raise RecipeError(f"the strings of {language.name} are not numbered: no closure")
-        n = torch.arange(1, min(language.length, MAX_CLOSED) + 1)
-        parts = (part.to(model.U.device) for part in language.training_symbols(n[:, None]))
-        strings = Batch(*(part.repeat(model.n_networks, 1, 1) for part in parts))
+        if recipe.block_closure and model.kind != "lstm":
+            raise RecipeError("block_closure is for LSTMs: an SRN has no forget gates")
+        n = torch.arange(1, min(language.length, MAX_CLOSED) + 1, device=model.U.device)
+        strings = Strings.of(language, n, blocks=recipe.block_closure > 0)
     total, counted = 0, 0
     model.scale_weights(1 / recipe.gain(first, model))
     for update, batch in _batches(language, recipe, seeds, first, last):

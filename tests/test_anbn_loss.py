@@ -5,7 +5,13 @@ import torch
 
 from anbn import compiled
 from anbn.counting import CountingLanguage
-from anbn.loss import Batch, closure_gradients, loss_and_gradients, smoothing_gradients
+from anbn.loss import (
+    Batch,
+    Strings,
+    closure_gradients,
+    loss_and_gradients,
+    smoothing_gradients,
+)
 from anbn.models import MODELS
 
 S, B, T, K, H = 3, 5, 9, 3, 2
@@ -148,11 +154,11 @@ def test_closure_is_the_variance_of_the_states_that_strings_end_in(kind, blocks,
             total = total + (turns * forgotten).sum(1).mean(1)
         return total
 
-    parts = CountingLanguage((1, 1, 1), 3).training_symbols(torch.tensor(n_values)[:, None])
-    strings = Batch(*(part.repeat(S, 1, 1) for part in parts))
-    gradients = closure_gradients(model, strings, gain, blocks)
-    single = closure_gradients(model.select([0, 1, 2]).float(), strings, gain, blocks)
-    torch.testing.assert_close(single.double(), gradients, atol=1e-5, rtol=1e-4)
+    for n in range(1, 20), n_values:  # more strings than are read together, and those above
+        strings = Strings.of(CountingLanguage((1, 1, 1), 3), torch.tensor(n), blocks)
+        gradients = closure_gradients(model, strings, gain, blocks)
+        single = closure_gradients(model.select([0, 1, 2]).float(), strings, gain, blocks)
+        torch.testing.assert_close(single.double(), gradients, atol=1e-5, rtol=1e-4)
     for k in range(flat.shape[1]):
         sides = []
         for step in (1e-6, -1e-6):

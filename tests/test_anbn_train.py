@@ -289,6 +289,11 @@ def test_a_random_walk_has_no_mean_to_learn_and_no_closure():
         run(with_options(SHORT, closure=1.0), [0], language=ReberLanguage())
 
 
+def test_an_srn_has_no_gates_that_forget():
+    with pytest.raises(RecipeError, match="block_closure"):
+        run(with_options(SHORT, block_closure=1.0), [0])
+
+
 def test_training_is_the_same_whether_or_not_it_is_evaluated():
     watched, (record, *_) = run(SHORT, [5])
     plain, (bare, *_) = run(SHORT, [5], evaluate=False)
