@@ -139,9 +139,9 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
             raise RecipeError("block_closure is for LSTMs: an SRN has no forget gates")
         n = torch.arange(1, min(language.length, MAX_CLOSED) + 1, device=model.U.device)
         strings = Strings.of(language, n, blocks=recipe.block_closure > 0)
-    total, counted = 0, 0
-    model.scale_weights(1 / recipe.gain(first, model))
-    for update, batch in _batches(language, recipe, seeds, first, last):
+
+    def follow(update, batch):
+        """One update; returns the cross-entropy (S,) before it."""
         batch = Batch(*(part.to(model.U.device) for part in batch))
         gain = recipe.gain(update, model)
         _, cross_entropy, gradient = loss_and_gradients(
@@ -160,19 +160,24 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
         if recipe.max_weight is not None:
             for weights in (model.W, model.U):
                 weights.clamp_(-recipe.max_weight, recipe.max_weight)
-        total, counted = total + cross_entropy, counted + 1
-        if (update + 1) % per_report == 0 or update + 1 == last:
-            gain = recipe.gain(update + 1, model)
-            model.scale_weights(gain)
-            loss = right = None
-            if held_out is not None:
-                right, some = streams_right(model, held_out, language), held_out[:N_REPORT]
-                loss = coursework_loss(model(some.inputs).probability, some, language).cpu()
-            mean_cross_entropy = (total / counted).float().cpu()
-            sequences = (update + 1) * recipe.batch_size
-            yield Record(sequences, loss, mean_cross_entropy, right, optimizer.state)
-            model.scale_weights(1 / gain)
-            total, counted = 0, 0
+        return cross_entropy
+
+    model.scale_weights(1 / recipe.gain(first, model))
+    while first < last:  # from report to report, when nothing of the streams is kept
+        end = min(last, (first // per_report + 1) * per_report)
+        updates = _batches(language, recipe, seeds, first, end)
+        total = sum(follow(update, batch) for update, batch in updates)
+        gain = recipe.gain(end, model)
+        model.scale_weights(gain)
+        loss = right = None
+        if held_out is not None:
+            right, some = streams_right(model, held_out, language), held_out[:N_REPORT]
+            loss = coursework_loss(model(some.inputs).probability, some, language).cpu()
+        cross_entropy = (total / (end - first)).float().cpu()
+        sequences = end * recipe.batch_size
+        yield Record(sequences, loss, cross_entropy, right, optimizer.state)
+        model.scale_weights(1 / gain)
+        first = end
 
 
 def _regularize(model, recipe, update):
