@@ -1,20 +1,15 @@
-"""Whether this machine can train a network: memory, and an accelerator that computes as the CPU."""
+"""Where a network is trained: threads of the CPU, or an accelerator that agrees with the CPU."""
 
-import os
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 
-from .models import build, count_parameters
+from .models import build
 from .train import prepare, run_epoch, seeded
 
 THREADS = {"lin": 1, "full": 2}  # at most: their products are too small to share among more
 TOLERANCE = 0.02  # relative difference of losses; the lower precision of a GPU is far below it
-
-
-class NotEnoughMemory(ValueError):
-    """The network or its batches do not fit into memory; the message says what to lower."""
 
 
 class DeviceError(ValueError):
@@ -24,25 +19,6 @@ class DeviceError(ValueError):
 def limit_threads(net):
     """Let torch use no more threads for a network than make it faster."""
     torch.set_num_threads(min(torch.get_num_threads(), THREADS.get(net, 2**31 - 1)))
-
-
-def check_memory(net, n_hidden, batch_size, memory=None):
-    """Raise NotEnoughMemory if training would need more than `memory` bytes, all that this machine
-    has if None. An estimate: it is to catch what is far too large before it is tried."""
-    if memory is None:
-        if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()):
-            return
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    # Weights, gradients, two moments and what is kept of a record; values and their gradients.
-    one, two = (count_parameters(build(net, n))[1] for n in (1, 2))  # linear in n_hidden
-    weights = 24 * (one + (n_hidden - 1) * (two - one))  # bytes
-    values = 4 * {"lin": 1600, "full": 1600 + 4 * n_hidden, "conv": 75_000}[net] * batch_size
-    if weights + values > memory:
-        lower = "--hid" if weights > values else "--batch_size"
-        raise NotEnoughMemory(
-            f"training needs about {(weights + values) / 1e9:,.0f} GB of memory and this machine "
-            f"has {memory / 1e9:,.0f} GB: lower {lower}"
-        )
 
 
 def usable_device(device, fall_back, net, n_hidden, recipe, data):

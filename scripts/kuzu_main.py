@@ -66,7 +66,7 @@ def main(argv=None):
     from common.run_folder import RunFolder, choose_device, describe
     from kuzu import checkpoint, plots, results
     from kuzu.data import load
-    from kuzu.device import check_memory, limit_threads, usable_device
+    from kuzu.device import limit_threads, usable_device
     from kuzu.recipes import recipe_for
     from kuzu.train import at_equal_time, evaluate, train
 
@@ -90,7 +90,6 @@ def main(argv=None):
     else:
         args.net, args.hid = args.net or "full", args.hid or 100
         recipe = recipe_for(args.net, args.recipe or "classic", **changes)
-    check_memory(args.net, args.hid, batch_size=1)
     seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
     data = processes.in_turn(lambda: load(args.dataset, args.data_dir, warn))
     warn(data.note)
@@ -99,7 +98,6 @@ def main(argv=None):
             f"{args.checkpoint} was trained on the {saved.data}, not on the {data.title}: "
             "resume with the same --dataset and --data_dir"
         )
-    check_memory(args.net, args.hid, min(recipe.batch_size, len(data.train_labels)))
     auto = args.device == "auto"
     device, trouble = usable_device(device, auto, args.net, args.hid, recipe, data)
     warn(trouble)

@@ -42,7 +42,7 @@ def parse_args(argv=None):
     text = "activation of all units; step units have no gradient, their weights are set by hand"
     group.add_argument("--act", choices=("sig", "step"), default="sig", help=text)
     text = "hidden units (default: 4, or 2(size-1) if that is more)"
-    group.add_argument("--hid", type=number(int, 1), help=text)
+    group.add_argument("--hid", type=number(int, 1, most=10**5), help=text)
     text = "set the weights by hand, and train them only if some point is wrong, or if --epoch is "
     add_flag(group, "--set_weights", text + "given: to that epoch, by --lr, --decay, --hold")
     text = "factor of hand-set weights for sigmoid units (default: 10)"
@@ -97,7 +97,6 @@ def main(argv=None):
     processes = Processes()
     device = processes.join(choose_device(args))
     torch.set_num_threads(1)  # the tensors are too small to share
-    train.check_memory(args.seeds, args.hid, args.size)
     inputs, targets = grid(args.size, device)
     recipe = default_recipe(args.size, **args.recipe)
     seeds = processes.share(list(range(args.seed, args.seed + args.seeds)), train.GROUP_SIZE)

@@ -7,9 +7,7 @@ from kuzu import device
 from kuzu.data import load_kana
 from kuzu.device import (
     DeviceError,
-    NotEnoughMemory,
     check_device,
-    check_memory,
     limit_threads,
     usable_device,
 )
@@ -64,26 +62,3 @@ def test_small_networks_take_few_threads(monkeypatch):
         for net in ("lin", "full", "conv"):
             limit_threads(net)
     assert wanted == [1, 2, 16, 1, 1, 1]
-
-
-def test_memory():
-    check_memory("full", 100, 64, memory=10**9)
-    with pytest.raises(NotEnoughMemory, match="about 20 GB .* has 16 GB: lower --hid"):
-        check_memory("full", 10**6, 64, memory=16 * 10**9)
-    with pytest.raises(NotEnoughMemory, match="lower --batch_size"):
-        check_memory("conv", 100, 60_000, memory=16 * 10**9)
-    with pytest.raises(NotEnoughMemory, match="lower --hid"):
-        check_memory("full", 10**11, 1)
-
-
-def test_what_is_asked_for_is_what_is_needed():
-    """The estimate of NetConv's values per image against what autograd keeps of them."""
-    from kuzu.models import build
-
-    kept = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
-        build("conv")(torch.rand(10, 28, 28))
-    n_bytes = sum({t.data_ptr(): t.nbytes for t in kept}.values()) / 10
-    with pytest.raises(NotEnoughMemory):
-        check_memory("conv", 100, 1000, memory=1000 * n_bytes)
-    check_memory("conv", 100, 1000, memory=4 * 1000 * n_bytes)

@@ -157,7 +157,7 @@ def test_the_help_shows_the_recipe_and_needs_no_torch(commands):
     [
         ("--hid 0", "at least 1"),
         ("--hid 1000000000000", "--hid"),
-        ("--hid 900000000", "GB"),
+        ("--hid 900000000", "too large"),
         ("--seeds 900000000", "--seeds"),
         ("--lr nan", "finite"),
         ("--lr 1e300", "too large"),

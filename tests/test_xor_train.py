@@ -10,7 +10,7 @@ from xor import train as training
 from xor.model import MLP, PARAMETERS, hand_set, losses, random_networks
 from xor.recipes import Recipe, default_recipe
 from xor.tasks import XorError, grid
-from xor.train import check_memory, redraw_seed, train
+from xor.train import redraw_seed, train
 
 
 def weights_apart(one, other):
@@ -177,11 +177,3 @@ def test_training_refuses_what_it_cannot_do():
         model = random_networks([0], 4, 2, recipe.init)
         with pytest.raises(XorError, match=option):
             list(train(model, inputs, targets, recipe))
-
-
-def test_memory_is_counted_before_it_is_taken():
-    check_memory(1000, 6, 3)
-    with pytest.raises(XorError, match=r"1,000,000,000 hidden units need about [\d,]+ GB.*--hid"):
-        check_memory(1, 10**9, 3)
-    with pytest.raises(XorError, match="--seeds"):
-        check_memory(10**12, 4, 3)

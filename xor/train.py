@@ -12,7 +12,6 @@ that start nearly parallel (`random_networks`) keep two units from blocking each
 """
 
 import math
-import os
 from typing import NamedTuple
 
 import torch
@@ -185,19 +184,3 @@ def _check(record, recipe):
     large = [o for o, name in options.items() if getattr(recipe, name) > getattr(Recipe, name)]
     what = " or ".join(large or options)
     raise XorError(f"the loss has diverged by epoch {record.epoch}: choose a smaller {what}")
-
-
-def check_memory(n_networks, n_hidden, size):
-    """Raise XorError if training these networks would need more memory than the machine has."""
-    if not hasattr(os, "sysconf"):
-        return
-    n_points = size * size
-    numbers = 6 * n_networks * (4 * n_hidden + 1 + n_points)  # weights, moments, logits and copies
-    numbers += 8 * min(n_networks, GROUP_SIZE) * n_points * n_hidden  # activations, gradients
-    need = 4 * numbers + 200 * n_points * n_hidden  # the table of one network
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if need > there:
-        raise XorError(
-            f"{n_networks:,} networks of {n_hidden:,} hidden units need about {need / 1e9:,.0f} GB "
-            f"of memory, of {there / 1e9:,.0f} GB: choose a smaller --hid, --seeds or --size"
-        )
