@@ -72,7 +72,10 @@ def text(measured):
 
 def readme(measured):
     picture = "results/reference/anbn/anbn_srn2/machine_hidden.png"
-    return f"{rates(summaries(measured, TASKS))}\n![The states of an SRN that counts]({picture})\n"
+    return (
+        f"{rates(summaries(measured, TASKS))}\nTrained {measured.where(*TASKS)}.\n\n"
+        f"![The states of an SRN that counts]({picture})\n"
+    )
 
 
 def summaries(measured, tasks):

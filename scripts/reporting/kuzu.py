@@ -55,7 +55,8 @@ def readme(measured):
     found = {net: measured[net] for net in NETS}
     n, data = len(found["lin"]["networks"]), found["lin"]["data"]
     return (
-        f"On the {data}, {n} networks each, 10 epochs:\n\n{accuracies(found)}\n"
+        f"On the {data}, {n} networks each, 10 epochs, {measured.where('conv')}:\n\n"
+        f"{accuracies(found)}\n"
         "![What NetConv reads each character as](results/reference/kuzu/conv/confusion.png)\n"
     )
 
