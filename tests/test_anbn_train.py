@@ -1,6 +1,7 @@
 """Training: one update against a plain loop, groups, resuming, reports, and that it learns."""
 
 import math
+import weakref
 
 import pytest
 import torch
@@ -307,6 +308,23 @@ def test_long_strings_are_made_a_few_at_a_time(monkeypatch):
     monkeypatch.setattr(training, "MAX_SYMBOLS", 100)
     few, _ = run(SHORT, [1, 2])
     assert all(torch.equal(value, parameters(few)[k]) for k, value in parameters(whole).items())
+
+
+@torch.no_grad()
+def test_no_streams_are_kept_from_report_to_report():
+    """Many groups wait for their turn at once: the memory of their streams would add up."""
+    made = []
+
+    class Watched(CountingLanguage):
+        def training_symbols(self, n):
+            parts = [part.numpy().copy() for part in super().training_symbols(n)]
+            made.extend(map(weakref.ref, parts))  # a tensor's memory holds the array, a view's too
+            return tuple(map(torch.from_numpy, parts))
+
+    language, options = Watched((1, 2), 4), {"report_every": 60, "evaluate": False}
+    model = build(language, "srn", 2, [0], SHORT)
+    for record in train(model, language, SHORT, [0], **options):
+        assert made and not any(array() is not None for array in made), record.sequences
 
 
 def test_two_networks_learn():
