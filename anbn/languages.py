@@ -83,7 +83,8 @@ class Language:
     embed = False  # the embedded Reber grammar
     file = None  # path of the file that it was read from
     numbered = True  # there is one string for each n, so that there is a first n that fails
-    multiples = ()  # a^n b^(jn) c^(kn)... is (1, j, k, ...); empty for strings of another kind
+    multiples = ()  # a^n b^(jn) c^(kn)... is (1, j, k, ...); empty for strings of another kind, of
+    # which no learned counts, no first failure and no single units are shown
     blocks = ()  # for each letter how often each counter enters its block: counting.py
     one_by_one = False  # strings are read one by one from the start state, and end
     judges_choices = False  # at a choice every legal symbol must outweigh every illegal one

@@ -15,7 +15,7 @@ FIGURES = {  # of each network: where an Evaluation has them; heading and format
     "recall": ("recall_accuracy", "recall", ".1%"),
     "first_failing_n": ("first_failing_n", "first failing n", "d"),
     "excess_cross_entropy": ("excess_cross_entropy", "excess nats/symbol", ".4f"),
-    "loss": (None, "loss", ".4f"),
+    "loss": (None, "mean square loss", ".4f"),
 }
 SHARES = {  # figures whose quantiles a run without a count prints
     "legal_symbols": "Legal symbols",

@@ -140,7 +140,7 @@ def network_from(saved):
     wanted = {"model": model.state_dict()}
     wanted["optimizer"] = training_state(model, trained, optimizer)
     for part, tensors in wanted.items():
-        for name in tensors.keys() | saved[part].keys():
+        for name in [*tensors, *sorted(saved[part].keys() - tensors.keys(), key=str)]:
             shape = tuple(tensors[name].shape) if name in tensors else None
             check_tensor(f"{part} {name}", saved[part].get(name), shape)
     model.load_state_dict(weights)

@@ -64,7 +64,7 @@ def load(dataset="auto", data_dir=None, report=None):
             download(folder, report)
         except Unreachable as error:
             if dataset == "auto" and data_dir is None:
-                note = f"{error} Training on the built-in kana set instead."
+                note = f"{error} The built-in kana set is used instead."
                 return replace(load_kana(), note=note)
             files = ", ".join(names[0] for names in CANDIDATES)
             raise DataError(

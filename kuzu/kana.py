@@ -43,8 +43,14 @@ def draw_kana(n_images, seed=0):
     labels = torch.randperm(n_images, generator=generator) % len(KANA)  # (N,)
     styles = displacements(len(KANA) * N_STYLES, STYLE, torch.Generator().manual_seed(28))
     styles = styles.unflatten(0, (len(KANA), N_STYLES))  # (10, N_STYLES, C, C, 2)
-    segments = character_segments()
-    images = [draw(part, segments, styles, generator) for part in labels.split(2000)]
+    segments, n_threads = character_segments(), torch.get_num_threads()
+    # A few images at a time are too little to share: where anything else runs, threads would wait
+    # for each other 20 times as long as they work.
+    torch.set_num_threads(1)
+    try:
+        images = [draw(part, segments, styles, generator) for part in labels.split(2000)]
+    finally:
+        torch.set_num_threads(n_threads)
     return torch.cat(images), labels
 
 

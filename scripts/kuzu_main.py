@@ -93,11 +93,11 @@ def main(argv=None):
     seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
     data = processes.in_turn(lambda: load(args.dataset, args.data_dir, warn))
     warn(data.note)
-    if args.resume and saved.data != data.title:
-        raise BadInput(
-            f"{args.checkpoint} was trained on the {saved.data}, not on the {data.title}: "
-            "resume with the same --dataset and --data_dir"
-        )
+    if saved and saved.data != data.title:
+        fault = f"{args.checkpoint} was trained on the {saved.data}, not on the {data.title}"
+        if args.resume:
+            raise BadInput(f"{fault}: resume with the same --dataset and --data_dir")
+        warn(fault)
     auto = args.device == "auto"
     device, trouble = usable_device(device, auto, args.net, args.hid, recipe, data)
     warn(trouble)

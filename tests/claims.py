@@ -384,7 +384,7 @@ def grows(o):
     )
 
 
-@form(r"The shortest string it gets wrong is (\S+), after (one symbol|\d+ symbols)")
+@form(r"The smaller machine is first wrong on (\S+), after (one symbol|\d+ symbols)")
 def shortest(o, text, after):
     read = 1 if after == "one symbol" else int(after.split()[0])
     found = extract(o.model, o.language)

@@ -33,7 +33,7 @@ def test_a_machine_that_never_offers_one_legal_arc_is_not_the_graph(node, symbol
     assert not is_graph_of(near.machine, language)
     assert near.with_network == 1 and near.with_language < 1 and near.differs is not None
     text = " ".join(machine_sentences([near, far], language))
-    assert "that graph" not in text and f"gets wrong is {near.differs}" in text
+    assert "that graph" not in text and f"is first wrong on {near.differs}" in text
     evaluation = evaluate(model, language, torch.Generator().manual_seed(0))
     assert not evaluation.solved[0]
 

@@ -103,6 +103,24 @@ def test_deterministic_balanced_and_visible():
     assert bright.min() > 0.01 and bright.max() < 0.6
 
 
+def test_drawn_on_one_thread(monkeypatch):
+    """Beside other work several would take minutes; the caller's number is his again."""
+    threads, kana = [], sys.modules["kuzu.kana"]
+    whole = kana.draw
+
+    def watched(*arguments):
+        threads.append(torch.get_num_threads())
+        return whole(*arguments)
+
+    monkeypatch.setattr(kana, "draw", watched)
+    torch.set_num_threads(2)
+    try:
+        draw_kana(20)
+        assert threads == [1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
 def test_training_and_test_images_are_different_drawings(drawn):
     seen = {image.numpy().tobytes() for image in drawn.train_images}
     assert len(seen) == len(drawn.train_images)

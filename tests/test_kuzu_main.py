@@ -88,6 +88,13 @@ def test_eval_only_repeats_the_test_line_and_matrix(trained, kuzu):
 
     assert len(shown(again)) == 11
     assert shown(again) == shown(done)[-11:]
+    assert "was trained on" not in again.stderr
+
+
+def test_eval_only_on_other_data_says_so(trained, kuzu):
+    done = kuzu("--checkpoint", trained[1] / "model.pt", "--eval_only", "--dataset", "kana")
+    assert "model.pt was trained on the images in" in done.stderr
+    assert "not on the built-in kana set" in done.stderr
 
 
 def test_resume_ends_as_an_uninterrupted_run(trained, kuzu, commands):

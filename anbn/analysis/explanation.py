@@ -57,7 +57,7 @@ def machine(studies, language):
             text += ", and with as many states as the graph of the grammar it is that graph"
         return [*lines, f"{text}."]
     after = "one symbol" if near.differs_at == 1 else f"{near.differs_at} symbols"
-    return [*lines, f"The shortest string it gets wrong is {near.differs}, after {after}."]
+    return [*lines, f"The smaller machine is first wrong on {near.differs}, after {after}."]
 
 
 def share(value):

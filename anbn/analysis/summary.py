@@ -128,7 +128,7 @@ def _add_machine(found, near_far, language, title):
             f"{share(study.with_language)}"
         )
         if study.differs:
-            lines.append(f"    first wrong on {in_runs(study.differs)}")
+            lines.append(f"    the machine is first wrong on {in_runs(study.differs)}")
         rows.append(
             {
                 "longest": longest,

@@ -208,7 +208,8 @@ def mark_what_came(ax, probability, came):
 
 
 def figures(trace, title, model):
-    """{file name: Figure} of a trace of `model`, which holds that network alone."""
+    """{file name: Figure} of a trace of `model`, which holds that network alone: what seq_train.py
+    and seq_plot.py draw of it."""
     longest = max(range(len(trace.hidden)), key=trace.n_steps)
     made = {"hidden_pairs.png": hidden_pairs(trace, title, model)}
     if model.n_hidden == 3:
