@@ -165,18 +165,6 @@ def test_what_a_terminal_cannot_show_is_replaced(environment, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"?\n", b"?\n")
 
 
-@pytest.mark.parametrize("given, policy", [(None, "PASSIVE"), ("active", "ACTIVE")])
-def test_threads_do_not_spin_unless_asked_to(given, policy, tmp_path):
-    """Spinning, they keep the cores from whatever else runs, and from each other."""
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_DISPLAY_ENV": "true"} | ({"OMP_WAIT_POLICY": given} if given else {})
-    line = script(tmp_path, "def main():\n    import torch")
-    done = subprocess.run(line, env=environment, capture_output=True, encoding="utf-8")
-    if "OMP_WAIT_POLICY" not in done.stderr:
-        pytest.skip("torch's OpenMP does not tell")
-    assert f"OMP_WAIT_POLICY = '{policy}'" in done.stderr
-
-
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
 def test_closed_streams_do_not_matter(closed, tmp_path):
     line = " ".join(script(tmp_path, KANA))

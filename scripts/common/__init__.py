@@ -10,10 +10,6 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-# Threads of torch that spin while they wait take the cores from those that work, wherever anything
-# else runs: an epoch of NetFull then takes 20 s instead of 0.2. To be said before torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
 begun = False  # whether there is a run folder; until then an interrupt loses nothing
 
 
