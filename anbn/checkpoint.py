@@ -50,8 +50,9 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
     what the file does not, and choose among the files of a folder. Raises CheckpointError, which
     names the file, if it holds no networks, or none for this language.
     """
-    if isinstance(lang, str) and is_file(lang):
-        lang = named(lang, bool(embed), length)
+    file = lang if isinstance(lang, str) and is_file(lang) else None
+    if file:
+        lang = named(file, bool(embed), length)
     language = None if isinstance(lang, str) else lang
     name = lang if language is None else language.spelling
     path, asked, notes = Path(path), Hints(name, embed, length, model, hid), []
@@ -61,6 +62,8 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
     try:
         thousands, said = _inside(content, path)
         whole = "parameters" in content
+        if file and length is None and whole:
+            language = named(file, length=content["language"]["length"])
         networks = unpack(content, language) if whole else _bare(content, thousands)
         kind, n_hidden = networks.model.kind, networks.model.n_hidden
         notes += networks.notes

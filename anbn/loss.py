@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import pad
 
 from anbn import compiled
+from anbn.languages import LanguageError
 
 
 class Batch(NamedTuple):
@@ -32,11 +33,14 @@ class Strings(NamedTuple):
 
     @classmethod
     def of(cls, language, n, blocks=False):
-        """The strings numbered n (N,). blocks: with the ends of all blocks; each has as many."""
+        """The strings numbered n (N,). blocks: with the ends of all blocks. Raises
+        LanguageError if some have more blocks than others."""
         symbols, valid, _ = language.training_symbols(n[:, None])  # (N, T + 1), (N, T)
         ends = valid.sum(1, keepdim=True)
         if blocks:
             turns = (symbols[:, 1:] != symbols[:, :-1]) & valid
+            if len(turns.sum(1).unique()) > 1:
+                raise LanguageError(f"strings of {language.name} differ in their number of blocks")
             ends = turns.nonzero()[:, 1].view(len(n), -1).flip(1) + 1
         return cls(symbols[:, :-1], ends)
 

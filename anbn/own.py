@@ -103,7 +103,7 @@ def read(path, length=None):
         if path.suffix == ".py":
             language = _defined(path, length)
         else:
-            language = ListLanguage(path.stem, path.read_text(encoding="utf-8").splitlines())
+            language = ListLanguage(path.stem, path.read_text(encoding="utf-8-sig").splitlines())
             if length not in (None, language.length):
                 raise LanguageError(f"it has {language.length} strings, not --length {length}")
     except (OSError, UnicodeDecodeError) as error:
@@ -128,12 +128,41 @@ def _defined(path, length):
         _check(language)
     except LanguageError:
         raise
-    except Exception as error:  # whatever another's code does
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-        where = f" (line {lines[-1]})" if lines else ""
-        raise LanguageError(f"{type(error).__name__}: {error}{where}") from None
+    except (Exception, SystemExit) as error:  # whatever another's code does
+        raise LanguageError(_told(error, path)) from None
+    if language.numbered:
+        language.word = _checked(language, path)
+        for n in language.numbers_to(2):
+            language.word(n)
     return language
+
+
+def _told(error, path):
+    """An error of the file's code in words, with the line where it was."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f"{type(error).__name__}: {error}" + (f" (line {lines[-1]})" if lines else "")
+
+
+def _checked(language, path):
+    """Its `word`, which raises LanguageError for every n whose string is none of a language."""
+    word = language.word
+
+    def checked(n):
+        try:
+            text, first = word(n), word(1)[0]
+        except LanguageError:
+            raise
+        except Exception as error:
+            raise LanguageError(f"its string of n = {n}: {_told(error, path)}") from None
+        if not isinstance(text, str) or not text or set(text) - set(language.symbols):
+            shown = repr(text)[:60]
+            raise LanguageError(f"its string {shown} is empty or has other symbols")
+        if text[0] != first:
+            raise LanguageError("all of its strings must begin with the same symbol")
+        return text
+
+    return checked
 
 
 def _check(language):
@@ -145,10 +174,7 @@ def _check(language):
         raise LanguageError("its symbols must be two or more different characters")
     if not language.name.replace("_", "").replace("-", "").isalnum():
         raise LanguageError(f"its name {language.name!r} must be letters, digits, _ or -")
-    if language.numbered:
-        for n in language.numbers_to(2):
-            word = language.word(n)
-            if not word or set(word) - set(language.symbols):
-                raise LanguageError(f"its string {word!r} is empty or has other symbols")
-            if word[0] != language.word(1)[0]:
-                raise LanguageError("all of its strings must begin with the same symbol")
+    if type(getattr(language, "length", None)) is not int or language.length < 1:
+        raise LanguageError("its length must be at least 1: call super().__init__(length)")
+    if language.multiples and len(language.multiples) != language.n_symbols:
+        raise LanguageError("its multiples must be one for each symbol, or none")

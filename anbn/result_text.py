@@ -123,9 +123,10 @@ def _float64_lines(double, reach):
         which = f"Network {row['network']} fails first"
         lines.append(f"{which} {first} in float64, {second} in float32")
     if reach["never_failed"] and not lines:
-        ends = f"n = {double['float32_ends']:,}"
-        text = "In float64 the best networks fail first where they do in float32"
-        lines.append(f"{text}, which can count to {ends}")
+        text = "In float64 the best networks fail first where they do in float32, which"
+        if reach["never_failed"] >= double["networks"]:  # of them none has failed
+            text = "Float32"
+        lines.append(f"{text} can count to n = {double['float32_ends']:,}")
     return lines
 
 

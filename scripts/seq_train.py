@@ -126,7 +126,7 @@ def main(argv=None):
             for name in checkpoints:
                 whole = merged([part[name] for part in parts])
                 folder.save_model(whole, name)
-            networks = unpack(whole)
+            networks = unpack(whole, networks.language)
     seconds = time.perf_counter() - start
     with torch.no_grad():
         evaluation, lines = evaluate_and_save(networks, seconds, code, folder, args)

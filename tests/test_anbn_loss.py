@@ -5,6 +5,7 @@ import torch
 
 from anbn import compiled
 from anbn.counting import CountingLanguage
+from anbn.languages import Language, LanguageError
 from anbn.loss import (
     Batch,
     Strings,
@@ -117,6 +118,19 @@ def test_smoothing_is_a_uniform_target_about_the_turns(monkeypatch, compiler):
     expected = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
     measured = smoothing_gradients(model, batch, stochastic_weight=0.3)
     torch.testing.assert_close(measured, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_strings_of_different_blocks_have_no_ends_in_common():
+    class Odd(Language):
+        name, symbols = "odd", "AB"
+
+        def word(self, n):
+            return "AB" * n
+
+    numbers = torch.tensor([1, 2])
+    assert Strings.of(Odd(2), numbers).ends.tolist() == [[2], [4]]
+    with pytest.raises(LanguageError, match="blocks"):
+        Strings.of(Odd(2), numbers, blocks=True)
 
 
 @pytest.mark.parametrize("gain", [None, 1.5])

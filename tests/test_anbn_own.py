@@ -42,9 +42,30 @@ def test_a_list_of_strings():
     assert ListLanguage("dots", ["a.b"]).symbols == "#.ab"
 
 
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        (
+            '"A" * n + "B" * (n if n < 5 else 1 // 0)',
+            "string of n = 5: ZeroDivisionError.* .line 8",
+        ),
+        ('None if n == 5 else "A" * n + "B" * n', "string None is empty or has other symbols"),
+        ('"A" * n + "BZ"[n == 5] * n', "'AAAAAZZZZZ' is empty or has other symbols"),
+        ('"AB"[n == 5] * n + "B" * n', "begin with the same symbol"),
+    ],
+)
+def test_a_string_that_fails_later_is_told_then(word, why, tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(SEPARATED.replace('"A" * n + "S" + "B" * n', word))
+    language = named(str(path))
+    language.word(4)
+    with pytest.raises(LanguageError, match=why):
+        language.strings(torch.tensor([2, 5]))
+
+
 def test_languages_from_files(tmp_path):
     (tmp_path / "own.py").write_text(SEPARATED)
-    (tmp_path / "words.txt").write_text("ab\nba\n")
+    (tmp_path / "words.txt").write_text("ab\nba\n", encoding="utf-8-sig")  # with a mark in front
     language = named(str(tmp_path / "own.py"), length=5)
     assert (language.name, language.length, language.word(2)) == ("ansbn", 5, "AASBB")
     assert named(language.spelling).length == 8 and language.file_name == "ansbn"
@@ -73,6 +94,10 @@ def test_languages_from_files(tmp_path):
         ("nameless.py", SEPARATED.replace("name, symbols", "nom, symbols"), "no name"),
         ("odd.py", SEPARATED.replace('"ansbn"', '"../x"'), "must be letters"),
         ("double.py", SEPARATED.replace('"ABS"', '"ABA"'), "different characters"),
+        ("list.py", SEPARATED.replace('"A" * n + "S"', '["A"] * n + ["S"]'), "TypeError"),
+        ("exits.py", "import sys\nsys.exit('bye')\n", r"SystemExit: bye \(line 2\)"),
+        ("short.py", SEPARATED + "    def __init__(self):\n        pass\n", "length must be"),
+        ("multiples.py", SEPARATED + "    multiples = (1, 1)\n", "one for each symbol"),
     ],
 )
 def test_files_that_are_no_language(file, content, why, tmp_path):

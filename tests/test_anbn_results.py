@@ -94,7 +94,7 @@ def test_what_float64_changes_is_said():
     language, model = named("anbn"), handset(named("anbn"))
     content, text = summarised(model, language)
     assert content["float64"] == {"networks": 1, "float32_ends": 2**24, "differ": []}
-    assert "which can count to n = 16,777,216" in text
+    assert "Float32 can count to n = 16,777,216" in text
     model = joined([model] * 8)
     with torch.no_grad():
         steps = torch.linspace(0.1, 0.2, 8)

@@ -242,7 +242,8 @@ def test_languages_of_ones_own_and_moving_pictures(within, tmp_path, monkeypatch
     (tmp_path / "words.txt").write_text("abba\nbaab\nab\n")
     options = "--epoch 3 --seeds 2 --save_every 1 --quiet --processes 1 --out results".split()
     for file, name in (("own.py", "ansbn"), ("words.txt", "words")):
-        done = within(seq_train, "--lang", file, "--model", "lstm", *options)
+        length = ("--length", "5") if file == "own.py" else ()
+        done = within(seq_train, "--lang", file, "--model", "lstm", *length, *options)
         assert done.returncode in (0, 1) and f"{name}, LSTM with 3 hidden units" in done.stdout
         run = done.stdout.splitlines()[-1].removeprefix("Run folder: ")
         words = "--num_plot 2 --quiet --out results".split()
@@ -259,4 +260,7 @@ def test_languages_of_ones_own_and_moving_pictures(within, tmp_path, monkeypatch
             assert done.returncode in (0, 1)
             continue
         assert done.returncode == 2 and f"run it by --lang {tmp_path / file}" in done.stderr
-        assert within(seq_train, *resumed, "--lang", file).returncode in (0, 1)
+        done = within(seq_train, *resumed, "--lang", file)
+        assert done.returncode in (0, 1)
+        run = done.stdout.splitlines()[-1].removeprefix("Run folder: ")
+        assert json.loads((tmp_path / run / "summary.json").read_text())["length"] == 5
