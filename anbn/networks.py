@@ -161,8 +161,9 @@ def unpack(content, language=None):
     parameters = plain_parameters(content["parameters"], notes)
     model = MODELS[content["kind"]].from_parameters(parameters)
     seeds, best = content["seeds"], content.get("best")
-    if len(seeds) != model.n_networks or not all(type(seed) is int for seed in seeds):
-        raise CheckpointError(f"its seeds are not {model.n_networks} whole numbers")
+    good = all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds)
+    if len(seeds) != model.n_networks or not good:
+        raise CheckpointError(f"its seeds are not {model.n_networks} whole numbers from 0")
     if best is not None and (type(best) is not int or not 0 <= best < model.n_networks):
         raise CheckpointError(f"its best network is {best!r}, of {model.n_networks}")
     about = {name: content[name] for name in ("sequences", "hand_set")}

@@ -400,6 +400,8 @@ BROKEN = {  # a name: what is changed in a checkpoint of two anbn SRNs
     "no seeds": lambda c: without(c, "seeds"),
     "too few seeds": lambda c: c | {"seeds": [0]},
     "seeds in words": lambda c: c | {"seeds": ["a", "b"]},
+    "a seed below 0": lambda c: c | {"seeds": [0, -1]},
+    "a seed beyond all bounds": lambda c: c | {"seeds": [0, 10**30]},
     "best beyond": lambda c: c | {"best": 2},
     "best a fraction": lambda c: c | {"best": 0.5},
     "sequences below 0": lambda c: c | {"sequences": -5},
