@@ -53,6 +53,21 @@ def test_torchrun_of_the_user(alone, commands, tmp_path):
     assert done.stderr.count("unknown argument --hid") == 1
 
 
+@pytest.mark.slow
+def test_a_language_of_ones_own_is_shared_and_resumed(commands, tmp_path):
+    """Its code is not in the checkpoints that are put together; the seed is that of the run."""
+    word = 'def word(self, n):\n        return "A" * n + "B" * n\n'
+    body = f'class Own(Language):\n    name, symbols = "own", "AB"\n\n    {word}'
+    file = tmp_path / "own.py"
+    file.write_text(f"from anbn.languages import Language\n\n\n{body}")
+    line = f"seq_train.py --quiet --lang {file} --processes 2 --out"
+    done = commands.run(f"{line} {tmp_path} --epoch 0.1 --seeds 26 --seed 5", status=(0, 1))
+    assert commands.summary(done)["networks"] == 26
+    resume = ("--resume", commands.folder(done), "--epoch", "0.2")
+    done = commands.run(line, tmp_path, *resume, status=(0, 1))
+    assert "__s5__" in commands.folder(done).name
+
+
 def test_groups_are_shared_whole_and_evenly():
     for n_seeds, group_size, count in [(10, 2, 2), (11, 2, 3), (300, 64, 4), (7, 1, 7), (5, 8, 1)]:
         parts = []
