@@ -63,7 +63,8 @@ def load(path, *, epoch=None, lang=None, embed=None, length=None, model=None, hi
         thousands, said = _inside(content, path)
         whole = "parameters" in content
         if file and length is None and whole:
-            language = named(file, length=content["language"]["length"])
+            stored = content["language"]["length"]
+            language = language if stored == language.length else named(file, length=stored)
         networks = unpack(content, language) if whole else _bare(content, thousands)
         kind, n_hidden = networks.model.kind, networks.model.n_hidden
         notes += networks.notes

@@ -154,12 +154,14 @@ def _checked(language, path):
         except LanguageError:
             raise
         except Exception as error:
-            raise LanguageError(f"its string of n = {n}: {_told(error, path)}") from None
+            raise LanguageError(f"{language.name}, n = {n}: {_told(error, path)}") from None
         if not isinstance(text, str) or not text or set(text) - set(language.symbols):
             shown = repr(text)[:60]
-            raise LanguageError(f"its string {shown} is empty or has other symbols")
+            raise LanguageError(
+                f"{language.name}: the string {shown} is empty or has other symbols"
+            )
         if text[0] != first:
-            raise LanguageError("all of its strings must begin with the same symbol")
+            raise LanguageError(f"all strings of {language.name} must begin with the same symbol")
         return text
 
     return checked

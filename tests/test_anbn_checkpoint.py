@@ -262,6 +262,19 @@ def test_networks_of_a_language_of_ones_own(tmp_path):
         load(path)
 
 
+def test_the_length_of_a_language_in_a_file_is_the_stored_one(tmp_path):
+    """A class need not take one: then it is what the class says."""
+    file = tmp_path / "own.py"
+    word = 'def word(self, n):\n        return "A" * n + "B" * n\n'
+    fixed = "def __init__(self):\n        super().__init__(6)\n"
+    body = "from anbn.languages import Language\n\n\nclass Own(Language):\n"
+    for methods, length, found in ((word, 3, 3), (f"{word}\n    {fixed}", None, 6)):
+        file.write_text(f'{body}    name, symbols = "own", "AB"\n\n    {methods}')
+        networks = untrained(named(str(file), length=length), "srn", 2, [0], Recipe(n_sequences=8))
+        path = saved(pack(networks), tmp_path / "model.pt")
+        assert load(path, lang=str(file)).language.length == found
+
+
 @pytest.mark.parametrize("embed", [False, True])
 def test_the_likelier_grammar_is_taken_where_nobody_says(embed, tmp_path):
     language, recipe = named("reber", embed), Recipe(n_sequences=800, learning_rate=0.05)

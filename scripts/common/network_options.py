@@ -94,7 +94,7 @@ def planned(args):
 
     if args.resume:
         networks = resumed(args)
-        args.seed = networks.seeds[0]  # it names the folder, and what networks are evaluated on
+        args.seed = args.seed or networks.seeds[0]  # of the folder's name, and of the evaluation
         return len(networks.seeds), lambda part: networks.select(slice(part.start, part.stop))
     if args.set_weights and args.model == "srn":
         raise BadInput("the hand-set weights are those of an LSTM; use --model lstm")
