@@ -47,7 +47,7 @@ def test_a_list_of_strings():
     [
         (
             '"A" * n + "B" * (n if n < 5 else 1 // 0)',
-            "string of n = 5: ZeroDivisionError.* .line 8",
+            "ansbn, n = 5: ZeroDivisionError.* .line 8",
         ),
         ('None if n == 5 else "A" * n + "B" * n', "string None is empty or has other symbols"),
         ('"A" * n + "BZ"[n == 5] * n', "'AAAAAZZZZZ' is empty or has other symbols"),
