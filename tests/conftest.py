@@ -27,10 +27,23 @@ def one_thread():
     import torch
 
     torch.set_num_threads(1)
+    torch.set_flush_denormal(False)  # a script that ran in this process may have set it
+
+
+@pytest.fixture(scope="session")
+def c_compiler():
+    """Skips a test where scan.c cannot be compiled."""
+    from anbn import compiled
+
+    if compiled.load() is None:
+        pytest.skip("no C compiler")
 
 
 class Commands:
     """Runs the scripts of this checkout, each in a process of its own, on one thread."""
+
+    def __init__(self):
+        self.started = []
 
     def start(self, line, *more, env=None, cwd=None, processes=1, **popen):
         """Popen of a command line such as "xor_main.py --hid 4"; `more` are further words."""
@@ -44,11 +57,33 @@ class Commands:
         reset = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         options = {"cwd": cwd, "env": environment, **pipes, **reset, **popen}
-        return subprocess.Popen([*command, *map(str, more)], **options)
+        self.started.append(subprocess.Popen([*command, *map(str, more)], **options))
+        return self.started[-1]
+
+    @staticmethod
+    def end(process):
+        """End a process that still runs; a launcher ends those that it has started."""
+        process.terminate()
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def end_all(self):
+        """End what a test that failed has left running."""
+        for process in self.started:
+            if process.poll() is None:
+                self.end(process)
+        self.started.clear()
 
     def finish(self, process, status=0, timeout=240):
         """The CompletedProcess, its exit status checked: a number, or several that are allowed."""
-        out, errors = process.communicate(timeout=timeout)
+        try:
+            out, errors = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.end(process)
+            raise
         allowed = (status,) if isinstance(status, int) else status
         assert process.returncode in allowed, f"{process.args}\n{out}\n{errors}"
         return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
@@ -78,6 +113,9 @@ class Commands:
         return self.finish(process, **{"status": 130, **options})
 
 
+COMMANDS = Commands()
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         if "commands" in item.fixturenames:
@@ -86,7 +124,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def commands():
-    return Commands()
+    return COMMANDS
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running():
+    yield
+    COMMANDS.end_all()
 
 
 @pytest.fixture

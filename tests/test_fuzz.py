@@ -50,6 +50,7 @@ def for_seconds(body, *strategies):
         derandomize=True,
         database=None,
         phases=[hypothesis.Phase.generate],  # the first failure is small enough
+        suppress_health_check=list(hypothesis.HealthCheck),  # a busy machine is no failure
         report_multiple_bugs=False,
     )
     @hypothesis.given(st.tuples(*strategies))
