@@ -3,12 +3,13 @@
 import csv
 import json
 import re
-from pathlib import Path
 
 import kuzu_main
 import pytest
 import torch
-from test_kuzu_data import NAMES, idx
+from test_kuzu_data import NAMES
+
+from kuzu.data import load_kana
 
 MATRIX_ROW = re.compile(r"^ ?\[+( *\d+\.){10}\]+$")
 TEST_LINE = re.compile(r"^Test set: Average loss: \d+\.\d{4}, Accuracy: (\d+)/(\d+) \(\d+%\)$")
@@ -91,7 +92,8 @@ def test_eval_only_repeats_the_test_line_and_matrix(trained, kuzu):
     assert "was trained on" not in again.stderr
 
 
-def test_eval_only_on_other_data_says_so(trained, kuzu):
+def test_eval_only_on_other_data_says_so(trained, kuzu, monkeypatch):
+    monkeypatch.setattr("kuzu.data.load_kana", lambda: load_kana(20, 10))
     done = kuzu("--checkpoint", trained[1] / "model.pt", "--eval_only", "--dataset", "kana")
     assert "model.pt was trained on the images in" in done.stderr
     assert "not on the built-in kana set" in done.stderr
@@ -138,19 +140,18 @@ def test_networks_do_not_depend_on_the_number_of_processes(commands, data_dir, t
     line = "kuzu_main.py --net conv --epochs 1 --seeds 3 --quiet"
     more = ("--data_dir", data_dir, "--out", tmp_path)
     threads = {"OMP_NUM_THREADS": "4"}
-    runs = [commands.run(f"{line} --processes {n}", *more, env=threads) for n in (1, 2, 3)]
+    runs = [commands.run(f"{line} --processes {n}", *more, env=threads) for n in (1, 2)]
     folders = [commands.folder(run) for run in runs]
     for folder in folders:
         assert sorted(path.name for path in folder.glob("*.pt")) == [
             *("model_s0.pt", "model_s1.pt", "model_s2.pt")
         ]
     for seed in range(3):
-        models = [torch.load(f / f"model_s{seed}.pt", weights_only=True) for f in folders]
-        for other in models[1:]:
-            for name, weight in models[0]["model"].items():
-                assert torch.equal(weight, other["model"][name])
-    summaries = [without_times(commands.summary(run)) for run in runs]
-    assert summaries[0] == summaries[1] == summaries[2]
+        one, two = (torch.load(f / f"model_s{seed}.pt", weights_only=True) for f in folders)
+        for name, weight in one["model"].items():
+            assert torch.equal(weight, two["model"][name])
+    one, two = (without_times(commands.summary(run)) for run in runs)
+    assert one == two
 
 
 def test_what_the_environment_sets_changes_nothing(commands, data_dir, tmp_path):
@@ -176,7 +177,7 @@ NO_CUDA = not torch.cuda.is_available()
         (("--mom", "1"), "momentum"),
         (("--batch_size", 0), "--batch_size"),
         (("--net", "resnet"), "--net"),
-        (("--hid", 10**9), "lower --hid"),
+        (("--hid", 10**9), "not enough memory"),
         (("--seed", 2**64), "--seed"),
         (("--checkpoint=", "--eval_only"), "--checkpoint"),
         (("--lr", "1e38", "--net", "lin"), "learning rate"),
@@ -224,26 +225,13 @@ def test_another_number_of_hidden_units_than_the_checkpoints(kuzu, commands):
     assert commands.summary(kuzu(*evaluate, "--hid", 20))["parameters"] == 785 * 20 + 21 * 10
 
 
-@pytest.mark.parametrize(
-    ("field", "content", "message"),
-    [
-        ("train_images", b"", "train-images"),
-        ("test_images", lambda good: good[: len(good) // 2], "t10k-images"),
-        ("train_labels", b"not an IDX file at all", "train-labels"),
-        ("test_labels", lambda good: idx(torch.zeros(99, dtype=torch.uint8)), "99"),
-        ("train_images", None, "train-images"),
-    ],
-    ids=("empty", "truncated", "foreign", "other number", "missing"),
-)
-def test_bad_data_ends_in_one_line(field, content, message, data_dir, tmp_path, kuzu):
+def test_bad_data_ends_in_one_line(data_dir, tmp_path, kuzu):
+    """A file that was not copied whole."""
     for name in NAMES.values():
-        (tmp_path / name).write_bytes((data_dir / "KMNIST" / "raw" / name).read_bytes())
-    file = tmp_path / NAMES[field]
-    if content is None:
-        file.unlink()
-    else:
-        file.write_bytes(content(file.read_bytes()) if callable(content) else content)
-    one_line(kuzu(data_dir=tmp_path, status=2), message)
+        content = (data_dir / "KMNIST" / "raw" / name).read_bytes()
+        half = len(content) // 2 if name == NAMES["test_images"] else None
+        (tmp_path / name).write_bytes(content[:half])
+    one_line(kuzu(data_dir=tmp_path, status=2), "t10k-images")
     assert not (tmp_path / "out").exists()
 
 
@@ -293,12 +281,14 @@ def test_interrupted_run_keeps_what_was_trained_and_goes_on(commands, data_dir, 
     assert commands.summary(resumed)["networks"][0]["loss"] == whole["networks"][0]["loss"]
 
 
-def test_interrupted_before_the_first_epoch(commands, data_dir, tmp_path):
-    line = "kuzu_main.py --net lin --batch_size 1"
-    process = commands.start(line, "--data_dir", data_dir, "--out", tmp_path)
-    done = commands.interrupt(process, "Train Epoch: 1 ")
-    names = {path.name for path in commands.folder(done).iterdir()}
-    assert "config.json" in names and Path(commands.folder(done)).parent.name == "kuzu"
+def test_interrupted_before_the_first_epoch(kuzu, commands, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kuzu.results.loss_line", interrupted)
+    done = kuzu("--net", "lin", status=130)
+    assert "\nInterrupted before the first epoch ended.\n" in done.stdout
+    assert [path.name for path in commands.folder(done).iterdir()] == ["config.json"]
 
 
 def test_the_tuned_recipe_says_what_both_reach_in_equal_time(kuzu, commands):

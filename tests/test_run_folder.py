@@ -1,5 +1,6 @@
 """Run folders: files written whole, in a place that was found to be writable; device; progress."""
 
+import contextlib
 import json
 import os
 import resource
@@ -23,6 +24,7 @@ from common.run_folder import (
 )
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def new_folder(out, **more):
@@ -79,17 +81,33 @@ def test_no_space_names_the_file_and_leaves_the_old_one(tmp_path):
 
 
 def test_the_commit_is_that_of_this_checkout(tmp_path, monkeypatch):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+
+    def git(folder, *words):
+        line = ["git", "-c", "user.name=x", "-c", "user.email=x", "-C", str(folder), *words]
+        options = {"env": environment, "encoding": "utf-8", "stderr": subprocess.DEVNULL}
+        return subprocess.check_output(line, **options).strip()
+
     other = tmp_path / "other"
-    git = ["git", "-c", "user.name=x", "-c", "user.email=x", "-C", str(other)]
+    (other / "copy").mkdir(parents=True)
     try:
-        subprocess.run(["git", "init", "-q", str(other)], check=True)
-        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+        git(other, "init", "-q")
+        git(other, "commit", "-q", "--allow-empty", "-m", "x")
     except OSError:
         pytest.skip("there is no git")
-    before = git_commit()
+    here = git_commit()
+    with contextlib.suppress(subprocess.CalledProcessError):  # these tests lie in no repository
+        top, commit = git(ROOT, "rev-parse", "--show-toplevel", "HEAD").splitlines()
+        assert Path(top).resolve() != ROOT or here.removesuffix("+") == commit
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(other))
-    assert git_commit() == before
+    assert git_commit() == here
+    monkeypatch.setattr(run_folder, "__file__", str(other / "scripts" / "common" / "x"))
+    commit = git(other, "rev-parse", "HEAD")
+    assert git_commit() == commit
+    (other / "new").write_text("")
+    assert git_commit() == commit + "+"
     monkeypatch.setattr(run_folder, "__file__", str(other / "copy" / "scripts" / "common" / "x"))
     assert git_commit() is None  # a copy that lies in another repository
     monkeypatch.setenv("PATH", "")
