@@ -11,7 +11,7 @@ from anbn import compiled
 from anbn.loss import loss_and_gradients, plain_loss_and_gradients
 from anbn.models import LSTM, MODELS, SRN, State
 
-needs_compiler = pytest.mark.skipif(compiled.load() is None, reason="no C compiler")
+needs_compiler = pytest.mark.usefixtures("c_compiler")
 SIZES = [(2, 1), (3, 2), (3, 3), (7, 4), (26, 2)]  # symbols, hidden units
 
 
@@ -86,7 +86,7 @@ def test_tanh_sigmoid_and_logarithm_are_as_exact_as_single_precision():
         tanh = srn(symbols).hidden.flatten()
         sigmoid = lstm(symbols).output_gate.flatten()
     exact = x.double()
-    torch.testing.assert_close(tanh.double(), exact.tanh(), rtol=3e-7, atol=0)
+    torch.testing.assert_close(tanh.double(), exact.tanh(), rtol=5e-7, atol=0)
     torch.testing.assert_close(sigmoid.double(), exact.sigmoid(), rtol=3e-6, atol=1e-38)
     assert sigmoid[0] == 0  # a shut gate lets nothing at all through
 

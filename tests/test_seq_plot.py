@@ -167,10 +167,9 @@ def test_a_folder_of_coursework_checkpoints(within, commands, tmp_path, undrawn)
     for epoch in (0, 50):
         torch.save(knows_only_e(), net / f"reber_srn2_{epoch}.pth")
     words = ("--lang", "reber", "--embed", "False", "--quiet", "--num_plot", 1, "--out", tmp_path)
-    for epoch, taken, told in ((50, 50, 0), (0, 0, 0), (20, 0, 1)):
-        done = within(seq_plot, "--run", net, "--epoch", epoch, *words)
-        assert commands.summary(done)["plot_of"] == str(net / f"reber_srn2_{taken}.pth")
-        assert len(warnings_of(done)) == told
+    done = within(seq_plot, "--run", net, "--epoch", 20, *words)
+    assert commands.summary(done)["plot_of"] == str(net / "reber_srn2_0.pth")
+    assert len(warnings_of(done)) == 1  # it is the nearest
     done = within(seq_plot, "--lang", "anbn", "--quiet", "--num_plot", 1, "--out_path", net)
     assert commands.summary(done)["plot_of"] == str(net / "anbn_srn2_100.pth")
 
