@@ -56,7 +56,7 @@ def test_a_constant_error_is_said_to_be_one(change, how):
 def test_pairs_of_strings_that_fail():
     """The unit comes down a twentieth too far per B: half a letter after ten of them."""
     language, model = named("anbn"), counting_srn(slope=1.05)
-    pairs = failing_pairs(model, language, 8)
+    pairs, n_pairs = failing_pairs(model, language)
     assert pairs == [(n, m) for n in range(1, 9) for m in range(1, 9) if n + m > 10]
     (wrong,) = failures_of(model, language)
     assert wrong["kind"] == "lose count from string to string"

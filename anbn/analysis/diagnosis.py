@@ -23,7 +23,6 @@ FOLLOWS = 0.95  # a unit whose correlation with n is at least this knows n
 ROUGHLY = 0.8  # one whose correlation with a count is below this does not follow it
 MIN_MOVE = 0.02  # a unit that moves less than this while a letter is read follows nothing
 CLEAR = 0.01  # a gap between two sets of values that is less than this share of them is chance
-MAX_PAIRS = 16  # the largest n of the pairs of strings that are tried
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,8 @@ def diagnose(model, language, first_failing_n, n_most):
     after_a = values[-1, :length]  # (length, H)
     apart = (after_a[:, None] - after_a).norm(dim=-1).fill_diagonal_(torch.inf)
     pair = sorted(k + 1 for k in divmod(int(apart.argmin()), length))
-    longest, failure = min(length, MAX_PAIRS), None
+    failing, n_pairs = failing_pairs(model, language)
+    failure = None
     if first_failing_n <= n_most:
         failure = _failure(model, language, first_failing_n, units, values)
     return Diagnosis(
@@ -113,8 +113,8 @@ def diagnose(model, language, first_failing_n, n_most):
         given=letters_given(model, language, n)[0].tolist(),
         closest=(*pair, float(apart.min())) if length > 1 else None,
         rates=counting_rates(model, language) if model.kind == "srn" else None,
-        failing_pairs=failing_pairs(model, language, longest),
-        n_pairs=longest**2,
+        failing_pairs=failing,
+        n_pairs=n_pairs,
         failure=failure,
     )
 

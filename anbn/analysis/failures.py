@@ -16,12 +16,13 @@ from statistics import mode
 
 import torch
 
-from anbn.evaluate import groups, right_steps
+from anbn.evaluate import SOLVED, groups, right_steps
 from anbn.reach import learned_counts
 from anbn.trace import in_runs
 
 MAX_LISTED = 5  # networks with a line of their own; pairs of strings that are named
 MAX_COUNT = 16  # of each of several counts in the strings that unsolved networks read
+MAX_PAIRED = 16  # the largest n of which all pairs of strings are read
 N_STRINGS = 200  # that each unsolved network reads where strings are not numbered
 
 
@@ -106,10 +107,10 @@ def _numbered(model, language, stream, evaluation, which):
 
 
 @torch.no_grad()
-def failing_pairs(model, language, longest):
-    """The pairs (m, n), both up to `longest`, of which the string of n is right from the start
-    state of a network (S = 1), but not after the string of m: a list."""
-    n = torch.arange(1, longest + 1)
+def failing_pairs(model, language):
+    """The pairs (m, n) of which the string of n is right from the start state of a network (S = 1),
+    but not after the string of m: a list; and how many pairs were read."""
+    n = torch.arange(1, min(language.length, MAX_PAIRED) + 1)
     pairs, single = torch.cartesian_prod(n, n), language.strings(n)
 
     def wrong(stream):  # (B, T)
@@ -119,17 +120,20 @@ def failing_pairs(model, language, longest):
     after = wrong(language.streams(pairs))
     second = torch.arange(after.shape[1]) >= single.valid.sum(-1)[pairs[:, :1] - 1]
     failing = (after & second).any(-1) & ~wrong(single).any(-1)[pairs[:, 1] - 1]
-    return [tuple(pair) for pair in pairs[failing].tolist()]
+    return [tuple(pair) for pair in pairs[failing].tolist()], len(pairs)
 
 
 def _in_streams(model, language, share):
     """The failure of a network that is right on every single string."""
     last = language.label(_numbers(language)[-1])
-    where = "more than two strings" if language.numbered else "others"
-    if language.numbered and (pairs := failing_pairs(model, language, language.length)):
+    where, pairs = "others", []
+    if language.numbered:
+        pairs, n_pairs = failing_pairs(model, language)
+        where = "more than two strings" if n_pairs == language.length**2 else "other strings"
+    if pairs:
         where = "the pairs " + ", ".join(f"({m},{n})" for m, n in pairs[:MAX_LISTED])
         if len(pairs) > MAX_LISTED:
-            where += f" and {len(pairs) - MAX_LISTED} more of {language.length**2}"
+            where += f" and {len(pairs) - MAX_LISTED} more of {n_pairs}"
     return "lose count from string to string", (
         f"right on every single string up to {last}, but fails inside a stream, "
         f"after {where}: {1 - float(share):.1%} of the streams are wrong"
@@ -148,7 +152,7 @@ def _graph(model, language, stream, evaluation, which):
         if not wrong[k].any():
             share = float(evaluation.stream_accuracy[s])
             found.append(("nearly right", f"{share:.1%} of the strings are right"))
-        elif recall is not None and recall[s] < 0.99:
+        elif recall is not None and recall[s] < SOLVED:
             share = f"{float(recall[s]):.1%} of the strings (guessing: 50 %)"
             found.append(("forget the outer letter", f"recalls the outer letter in {share}"))
         else:

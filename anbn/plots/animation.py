@@ -68,7 +68,6 @@ def reading(trace, machine, title, b=0):
         way.set_data(*places[max(0, t - 3) : t + 2].T)
         here.set_data(*places[t + 1][:, None])
         here.set_color(colour(language.symbols.index(text[t])))
-        here.set_markeredgecolor("black")
         for bar, value in zip(bars, values[t], strict=True):
             bar.set_height(value)
         for k, (bar, share) in enumerate(zip(shares, trace.probability[b, t], strict=True)):
@@ -106,7 +105,8 @@ def _draw_states(ax, trace, machine, b):
     (left, right), (low, high) = plane.limits
     x, y = (np.linspace(*limits, 200) for limits in plane.limits)
     grid = torch.from_numpy(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2))
-    nearest = number[torch.cdist(grid, points).argmin(-1).numpy()].reshape(200, 200)
+    nearest = [torch.cdist(part, points).argmin(-1) for part in grid.split(1000)]
+    nearest = number[torch.cat(nearest).numpy()].reshape(200, 200)
     named = []  # places of the states that bear their number
     for k, state in enumerate(seen):
         ax.contour(x, y, nearest == k, levels=[0.5], colors="0.7", linewidths=0.8)
@@ -157,7 +157,6 @@ def training(traces, sequences, title):
         for k, letter in enumerate(language.symbols)
     ]
     figure.legend_below(most=4)
-    ax.set_title("after 0 sequences", fontsize=FONT)
 
     def update(frame):
         flat = plane.flat(visited[frame]).numpy()

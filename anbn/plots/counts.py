@@ -54,8 +54,9 @@ def learned_count(counts, title):
     for k, letter in enumerate(language.symbols[1:]):
         times, given, shade = language.multiples[k + 1], counts.given[0, k].numpy(), colour(k + 1)
         turns, each = given > 0, "n" if times == 1 else f"{times}n"
-        mark = {"ls": "", "marker": LETTER_MARKERS[k], "mfc": "none", "ms": 7 - k, "color": shade}
-        ax.plot(n[turns], given[turns], **mark, zorder=3, label=f"{letter} given")
+        mark = {"marker": LETTER_MARKERS[k % len(LETTER_MARKERS)], "ms": max(3, 7 - k), "ls": ""}
+        mark |= {"mfc": "none", "color": shade, "label": f"{letter} given"}
+        ax.plot(n[turns], given[turns], **mark, zorder=3)
         slope, offset = counts.slope[0, k].item(), counts.offset[0, k].item()
         if np.isfinite(slope):
             label = f"{slope:.2f} n {offset:+.2f}, at most {counts.deviation[0, k].item():.2f} off"
