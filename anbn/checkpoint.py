@@ -127,8 +127,7 @@ def newest(folder, epoch=None, asked=Hints()):
         except CheckpointError:
             notes.append(f"{path} is no checkpoint and is left out")
             continue
-        pairs = [(getattr(asked, name), value) for name, value in vars(said).items()]
-        if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        if not all(_agree(getattr(asked, name), value) for name, value in vars(said).items()):
             others.append(path.name)
             continue
         whole = not path.name.startswith("process")  # else that of a process that was lost
@@ -143,7 +142,7 @@ def newest(folder, epoch=None, asked=Hints()):
     if apart and len(apart) < len(found):
         notes.append(f"{folder} holds networks of other processes besides: {', '.join(apart)}")
     if epoch is None:
-        return max(found)[-1], notes
+        return max(found, key=lambda entry: (entry[1][1], *entry))[-1], notes
     thousands, _, path = max(found, key=lambda entry: (-abs(entry[0] - epoch), entry[1]))
     if abs(thousands - epoch) > 0.05:  # less are the sequences of an update that was not begun
         notes.append(
@@ -151,6 +150,12 @@ def newest(folder, epoch=None, asked=Hints()):
             f"{thousands:g}"
         )
     return path, notes
+
+
+def _agree(asked, said):
+    """Whether what a checkpoint says may be what is asked for; a file may have been moved."""
+    files = isinstance(said, str) and is_file(said) and Path(said).name == Path(asked or "").name
+    return asked is None or said is None or asked == said or files
 
 
 def _inside(content, path):

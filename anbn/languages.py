@@ -92,7 +92,8 @@ class Language:
     length_means = "n"  # what `length` and the size of a machine count
     state_names = ()  # of the values of Stream.state, where they are not numbers
     state_meaning = "symbols of the string read"  # what the numbers are, for a legend
-    axes = ()  # names of the two numbers of the strings of `grid`, where there is no first n
+    axes = ()  # names of the two numbers of its strings, where there is no first n; it then has a
+    # method grid(n_most): the single strings of every pair up to n_most, a Stream (n_most**2, T)
     n_most = 1000  # the largest n that is tried for the first that fails
 
     def __init__(self, length=8):
@@ -234,19 +235,13 @@ class Language:
         stream.valid[-1, sum(len(self.word(k)) for k in n[-1, :used].tolist()) :] = False
         longest = int(stream.valid.sum(-1).max())
         parts = {k: v for k, v in vars(stream).items() if v is not None}
-        cut = {k: v[:, : longest + (k == "symbols")] for k, v in parts.items()}
-        return Stream(**cut)
+        return Stream(**{k: v[:, : longest + (k == "symbols")] for k, v in parts.items()})
 
     def probe(self, longest=None):
         """The strings an analysis looks at: a Stream (B, T), in each row a string up to `longest`
         (default: the training length), in their order, and the first string after it."""
         n = torch.tensor(self.numbers_to(longest or self.length))
         return self.streams(torch.stack([n, torch.ones_like(n)], 1))
-
-    def grid(self, n_most):
-        """The single strings of every pair of numbers up to n_most, named by `axes`: a Stream
-        (n_most**2, T)."""
-        raise LanguageError(f"the strings of {self.title} have no two numbers")
 
     def numbers_to(self, longest):
         """The numbers of the strings up to `longest`: n = 1, 2, ... A list."""
@@ -285,14 +280,20 @@ class Language:
     def legal_next(self, text):
         """The legal symbols after each prefix of a text of `texts`, the whole text excepted: a
         list of text."""
-        numbers, read, first = [], 0, self.word(1)[0]
-        known = range(1, 1 + max(2 * self.length, len(text)))
-        while read < len(text) - 1:
-            fits = (n for n in known if text.startswith(self.word(n) + first, read))
-            largest = max(fits, key=lambda n: len(self.word(n)))
-            numbers.append(largest)
-            read += len(self.word(largest))
-        legal = self.streams(torch.tensor([numbers])).legal[0]  # (T, K)
+        words = {n: self.word(n) for n in range(1, 1 + max(2 * self.length, len(text)))}
+        longest_first = sorted(words, key=lambda n: -len(words[n]))
+
+        def numbers(read):
+            """Those of the strings that the text is made of from there on, or None."""
+            if read == len(text) - 1:
+                return []
+            for n in longest_first:  # a shorter one, if what remains is then no text
+                if text.startswith(words[n] + words[1][0], read):
+                    rest = numbers(read + len(words[n]))
+                    if rest is not None:
+                        return [n, *rest]
+
+        legal = self.streams(torch.tensor([numbers(0)])).legal[0]  # (T, K)
         return ["".join(sorted(self.symbols[k] for k in row.nonzero()[:, 0])) for row in legal]
 
     def stages(self, stream):

@@ -9,11 +9,12 @@ From what `unpack` returns training goes on as if it had not stopped.
 """
 
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from anbn.catalogue import named
+from anbn.catalogue import is_file, named
 from anbn.models import MODELS
 from anbn.optim import OPTIMIZERS, join_networks, select_state
 from anbn.recipes import Recipe
@@ -55,6 +56,11 @@ class Networks:
         units = f"{model.n_hidden} hidden unit{'s' * (model.n_hidden > 1)}"
         count = f", {model.n_networks} networks" if model.n_networks > 1 else ""
         return f"{self.language.title}, {model.kind.upper()} with {units}{count}"
+
+    def title_of(self, s):
+        """The title of network s alone, with its number."""
+        count = self.model.n_networks
+        return self.title.replace(f", {count} networks", f", network {s + 1} of {count}")
 
     @property
     def folder_name(self):
@@ -171,6 +177,8 @@ def unpack(content, language=None):
     if language is None:
         if (name := content["language"]["name"]).endswith(".py"):
             raise CheckpointError(f"its language is code, in {name}: run it by --lang {name}")
+        if is_file(name) and not Path(name).is_file():
+            raise CheckpointError(f"its language {name} is not there: say by --lang where it is")
         language = named(**content["language"])
     networks = Networks(model, language, best, seeds, **about)
     if content.get("recipe") is not None:

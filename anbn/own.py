@@ -12,12 +12,12 @@ follows it in the list. A mark stands in front of every string, so that its end 
 """
 
 import traceback
-from collections import defaultdict
 from pathlib import Path
 
 from anbn.languages import Language, LanguageError
 
 MARKS = ".#|/"  # the first of them that no string has stands in front of each
+MAX_LENGTH = 100_000  # symbols of a string
 MAX_TABLE = 50_000_000  # strings x symbols of the longest x symbols of the alphabet
 MAX_TEXTS = 500  # strings that a machine is made from
 
@@ -44,15 +44,19 @@ class ListLanguage(Language):
         if mark is None:
             raise LanguageError(f"{name}: all of {' '.join(MARKS)} are symbols; leave one out")
         self.name, self.symbols, self.mark = name, mark + "".join(alphabet), mark
-        if len(lines) * (2 + max(map(len, lines))) * len(self.symbols) > MAX_TABLE:
+        longest = max(map(len, lines))
+        if longest > MAX_LENGTH or len(lines) * (2 + longest) * len(self.symbols) > MAX_TABLE:
             raise LanguageError(f"{name} is too large: use fewer, shorter strings")
         super().__init__(len(lines))
         self.lines = lines
-        follows = defaultdict(set)
-        for text in (mark + line + mark for line in lines):
-            for t in range(1, len(text)):
-                follows[text[:t]].add(text[t])
-        self._follows = {beginning: "".join(sorted(few)) for beginning, few in follows.items()}
+        self._follows = [{}]  # for each beginning, the empty one first, what follows: the next ones
+        for line in lines:
+            beginning = 0
+            for symbol in line + mark:
+                if symbol not in self._follows[beginning]:
+                    self._follows[beginning][symbol] = len(self._follows)
+                    self._follows.append({})
+                beginning = self._follows[beginning][symbol]
 
     def word(self, n):
         return self.mark + self.lines[n - 1]
@@ -73,23 +77,16 @@ class ListLanguage(Language):
     def label(self, n):
         return f"string {n}, {self.lines[n - 1]}"
 
-    @property
-    def machine_length(self):
-        return min(super().machine_length, MAX_TEXTS)
-
     def single_texts(self, n_states):
         words = dict.fromkeys(self.word(n) + self.mark for n in self.numbers_to(MAX_TEXTS))
         return sorted(words, key=len)
 
     def legal_next(self, text):
-        legal, beginning = [], ""
+        legal, beginning = [], 0
         for symbol in text[:-1]:
-            beginning = symbol if symbol == self.mark else beginning + symbol
-            legal.append(self._follows[beginning])
+            beginning = 0 if symbol == self.mark else self._follows[beginning][symbol]
+            legal.append("".join(sorted(self._follows[beginning])))
         return legal
-
-    def state_label(self, state):
-        return f"symbol {state} of the string"
 
 
 def read(path, length=None):

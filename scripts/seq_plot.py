@@ -116,7 +116,7 @@ def main(argv=None):
     if best is None:
         best = evaluate(networks.model, language, held_out(args.seed)).best
     one = networks.select(slice(best, best + 1))
-    what = one.title + (f", network {best + 1} of {count}" if count > 1 else "")
+    what = networks.title_of(best)
     after = f"after {one.sequences / 1000:g} thousand sequences"
     title = f"{what}\n{path.name} {after}"
     folder = RunFolder(args, "seq", f"plot_{one.folder_name}", torch.device("cpu"))

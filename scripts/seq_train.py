@@ -24,6 +24,7 @@ from common.network_options import (
 from common.options import BadInput, Parser, add_flag, add_shared, number, run
 
 N_REPORTS = 10  # sample traces printed on the way
+MAX_GRID = 100  # of each of two numbers: all pairs are read
 N_TRACED = 10  # strings of the best network that are traced and drawn
 
 
@@ -109,6 +110,8 @@ def main(argv=None):
     networks = make(processes.share(range(n_networks), GROUP_SIZE))
     if args.rates and (networks.model.kind != "srn" or len(networks.language.multiples) != 2):
         raise BadInput("--rates are those of an SRN on a language of two letters, such as anbn")
+    if networks.language.axes and (args.n_most or 0) > MAX_GRID:
+        raise BadInput(f"--n_most {args.n_most} is too large: of two numbers at most {MAX_GRID}")
     networks.model.to(device)
     code = code_in_use(networks.model)
     folder = RunFolder(args, "seq", networks.folder_name, device, processes, code=code)
@@ -140,7 +143,8 @@ def evaluate_and_save(networks, seconds, code, folder, args):
     from anbn.evaluate import evaluate
     from anbn.networks import pack
     from anbn.plots import traces, training
-    from anbn.results import result_lines, summary
+    from anbn.result_text import result_lines
+    from anbn.results import summary
     from anbn.trace import rows, trace
 
     language, held = networks.language, held_out(args.seed)
@@ -158,7 +162,7 @@ def evaluate_and_save(networks, seconds, code, folder, args):
     folder.save_csv("metrics.csv", networks.metrics())
     folder.save_csv("trace.csv", rows(traced))
     best = networks.select(slice(evaluation.best, evaluation.best + 1))
-    figures = traces.figures(traced, best.title, best.model)
+    figures = traces.figures(traced, networks.title_of(evaluation.best), best.model)
     figures |= training.figures(networks, evaluation, content["true_distribution_loss"])
     for name, figure in figures.items():
         folder.save_figure(figure, name)

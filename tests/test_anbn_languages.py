@@ -1,7 +1,7 @@
-"""The languages against strings written out one by one, and against counting on many samples."""
+"""What is general in a language: against counting languages and strings written out by hand; and
+distributions against counting on many samples. Each kind of language has tests of its own."""
 
 import math
-from collections import Counter, defaultdict
 
 import pytest
 import torch
@@ -10,80 +10,6 @@ from anbn.catalogue import named
 from anbn.counting import CountingLanguage
 from anbn.languages import STRINGS_PER_STREAM, Language, LanguageError
 from anbn.reber import ReberLanguage
-
-FAMILY = {
-    "anbn": (1, 1),
-    "anb2n": (1, 2),
-    "anbncn": (1, 1, 1),
-    "anb2nc3n": (1, 2, 3),
-    "anb3n": (1, 3),
-    "anbncndn": (1, 1, 1, 1),
-    "anb12nc2n": (1, 12, 2),
-}
-# The grammar as it is drawn in the literature, written down a second time and in another form.
-REBER_EDGES = {
-    "start": ["B>0"],
-    "0": ["T>1", "P>5"],
-    "1": ["S>1", "X>2"],
-    "2": ["S>3", "X>5"],
-    "3": ["E>end"],
-    "4": ["V>3", "P>2"],
-    "5": ["V>4", "T>5"],
-    "end": [],
-}
-
-
-def text_of(language, stream, b):
-    """Sequence b as letters, its last, predicted symbol included."""
-    steps = int(stream.valid[b].sum())
-    return "".join(language.symbols[k] for k in stream.symbols[b, : steps + 1].tolist())
-
-
-def string(name, n):
-    return "".join(
-        letter * (n * times) for letter, times in zip("ABCD", FAMILY[name], strict=False)
-    )
-
-
-@pytest.mark.parametrize("name", FAMILY)
-def test_strings_are_those_of_the_language(name):
-    language = CountingLanguage.named(name)
-    assert language.name == name and language.multiples == FAMILY[name]
-    single = language.strings(torch.arange(1, 13))
-    for n in range(1, 13):
-        assert text_of(language, single, n - 1) == string(name, n) + "A"
-    counts = torch.tensor([[3, 1, 2, 5, 1], [1, 1, 1, 1, 1], [4, 4, 4, 4, 4]])
-    streams = language.streams(counts)
-    for b, row in enumerate(counts.tolist()):
-        assert text_of(language, streams, b) == "".join(string(name, n) for n in row) + "A"
-
-
-@pytest.mark.parametrize("name", ["anbn", "anb2n", "anb2nc3n", "anbncndn"])
-def test_every_step_against_a_parser(name):
-    """State, legal symbols and certainty of each step, read off the text letter by letter."""
-    language = CountingLanguage.named(name, length=4)
-    generator = torch.Generator().manual_seed(1)
-    stream = language.streams(language.draw((20,), generator))
-    for b in range(20):
-        text = text_of(language, stream, b)
-        n, run = 0, 0
-        for t, letter in enumerate(text[:-1]):
-            run = run + 1 if t and text[t - 1] == letter else 1
-            if letter == "A":
-                n = run
-                legal, certain, state = {"A", "B"}, False, run
-            else:
-                left = n * FAMILY[name]["ABCD".index(letter)] - run
-                later = language.symbols[("ABCD".index(letter) + 1) % language.n_symbols]
-                legal, certain, state = {letter if left else later}, True, left
-            found = {language.symbols[k] for k in stream.legal[b, t].nonzero()[:, 0].tolist()}
-            assert found == legal
-            assert bool(stream.deterministic[b, t]) == certain
-            assert int(stream.state[b, t]) == state
-            if certain:
-                assert float(stream.probability[b, t].max()) == 1
-                assert int(stream.probability[b, t].argmax()) == int(stream.targets[b, t])
-        assert not stream.valid[b, len(text) - 1 :].any()
 
 
 def counted_distributions(language, n_streams):
@@ -116,127 +42,6 @@ def test_distributions_against_counting(language):
         assert ((counted - stated[0]).abs() <= allowed).all()
 
 
-@pytest.mark.parametrize("name", ["anbn", "anb2n", "anb2nc3n"])
-def test_entropy_rate_of_counting(name):
-    """By enumeration of n: surprise of the choice of n over the symbols it brings."""
-    language = CountingLanguage.named(name)
-    lengths = [len(string(name, n)) for n in range(1, language.length + 1)]
-    expected = math.log(len(lengths)) / (sum(lengths) / len(lengths))
-    assert language.entropy_rate == pytest.approx(expected, rel=1e-12)
-    stream = language.streams(language.draw((8000,), torch.Generator().manual_seed(3)))
-    chance = stream.probability.gather(-1, stream.targets[..., None])[..., 0]
-    surprise = -(chance.clamp(min=1e-30).log() * stream.valid).sum() / stream.valid.sum()
-    assert float(surprise) == pytest.approx(expected, rel=0.01)
-
-
-def walks(edges, node="start", prefix="", chance=1.0, longest=22):
-    """Every string of the grammar up to `longest` symbols, with its probability."""
-    if not edges[node]:
-        yield prefix, chance
-    elif len(prefix) < longest:
-        for edge in edges[node]:
-            symbol, to = edge.split(">")
-            yield from walks(edges, to, prefix + symbol, chance / len(edges[node]), longest)
-
-
-REBER = dict(walks(REBER_EDGES))
-EMBEDDED = {
-    f"B{outer}{inner}{outer}E": chance / 2 for inner, chance in REBER.items() for outer in "TP"
-}
-
-
-@pytest.mark.parametrize("name", ["anbn", "anb2nc3n"])
-def test_a_predictor_without_memory(name):
-    """Counted over every string of the language, each as probable as the others."""
-    language = CountingLanguage.named(name, 5)
-    stream = language.strings(torch.arange(1, 6))
-    uncertain = stream.valid & ~stream.deterministic
-    following = torch.bincount(stream.targets[uncertain], minlength=language.n_symbols)
-    mean = language.stochastic_mean[0]  # only after an A
-    torch.testing.assert_close(mean, following / following.sum())
-    assert language.stochastic_mean[1:].sum() == 0
-    surprise = -mean[stream.targets[uncertain]].log().sum() / stream.valid.sum()
-    assert language.memoryless_excess == pytest.approx(
-        float(surprise) - language.entropy_rate, rel=1e-5
-    )
-
-
-@pytest.mark.parametrize(
-    ("embed", "length", "strings"),
-    [(False, 4, REBER), (False, 10, REBER), (True, 4, EMBEDDED), (True, 12, EMBEDDED)],
-)
-def test_reber_strings_against_all_strings(embed, length, strings):
-    """Samples are strings of the grammar, at least `length` long, as often as they should be; every
-    step's legal symbols and distribution follow from the enumerated strings."""
-    language = ReberLanguage(embed, length)
-    kept = {text: p for text, p in strings.items() if len(text) >= length}
-    total = 1 - sum(p for text, p in strings.items() if len(text) < length)
-    kept = {text: p / total for text, p in kept.items()}
-    follows = defaultdict(Counter)  # prefix -> probability of each next symbol, unnormalised
-    for text, p in kept.items():
-        for t in range(1, len(text)):
-            follows[text[:t]][text[t]] += p
-    legal_after = defaultdict(set)
-    for text in strings:
-        for t in range(1, len(text)):
-            legal_after[text[:t]].add(text[t])
-
-    n_samples = 3000
-    stream = language.streams(language.draw((n_samples,), torch.Generator().manual_seed(4)))
-    seen = Counter()
-    for b in range(n_samples):
-        text = text_of(language, stream, b)
-        seen[text] += 1
-        if len(text) > 22:  # where the enumeration ends
-            continue
-        assert text in kept
-        for t in range(min(len(text) - 1, 10) if b < 300 else 0):
-            prefix = text[: t + 1]
-            legal = {language.symbols[k] for k in stream.legal[b, t].nonzero()[:, 0].tolist()}
-            assert legal == legal_after[prefix]
-            assert bool(stream.deterministic[b, t]) == (len(legal) == 1)
-            weight = sum(follows[prefix].values())
-            for k, symbol in enumerate(language.symbols):
-                expected = follows[prefix][symbol] / weight
-                assert float(stream.probability[b, t, k]) == pytest.approx(
-                    expected, abs=0.02
-                )  # the cut tail
-            if embed:
-                assert bool(stream.recall[b, t]) == (t == len(text) - 3)
-    for text, p in sorted(kept.items(), key=lambda item: -item[1])[:12]:
-        assert abs(seen[text] / n_samples - p) < 5 * math.sqrt(p * (1 - p) / n_samples)
-
-
-@pytest.mark.parametrize("embed", [False, True])
-def test_reber_entropy_rate(embed):
-    """A string's surprise over its steps, from the edges alone: after an edge the rest of the
-    string is expected to bring what it brings from the next node on."""
-    surprise, steps = dict.fromkeys(REBER_EDGES, 0.0), dict.fromkeys(REBER_EDGES, 0.0)
-    for _ in range(300):
-        for node, edges in REBER_EDGES.items():
-            rest = [edge.split(">")[1] for edge in edges]
-            if rest:
-                mean = [sum(table[to] for to in rest) / len(rest) for table in (surprise, steps)]
-                surprise[node], steps[node] = math.log(len(rest)) + mean[0], 1 + mean[1]
-    total, length = surprise["0"], steps["0"]  # the first B is read, not predicted
-    if embed:  # the outer letter costs log 2; it, the inner B, the recalled letter and E: 4 steps
-        total, length = total + math.log(2), length + 4
-    assert ReberLanguage(embed).entropy_rate == pytest.approx(total / length, rel=1e-9)
-
-
-def test_reber_states_are_the_nodes():
-    language = ReberLanguage()
-    stream = language.streams(language.draw((200,), torch.Generator().manual_seed(5)))
-    names = language.state_names
-    for b in range(200):
-        node = "0"
-        text = text_of(language, stream, b)
-        for t, symbol in enumerate(text[1:]):
-            assert names[int(stream.state[b, t])] == node
-            node = next(edge[2:] for edge in REBER_EDGES[node] if edge[0] == symbol)
-        assert node == "end"
-
-
 def test_a_curriculum_draws_shorter_strings():
     language = CountingLanguage.named("anbn")
     n = language.draw((400,), torch.Generator().manual_seed(0), length=3)
@@ -257,15 +62,6 @@ def test_impossible_lengths_are_refused():
     for length in (0, 61):
         with pytest.raises(LanguageError):
             ReberLanguage(length=length)
-
-
-@pytest.mark.parametrize("language", [CountingLanguage.named("anb2nc3n"), ReberLanguage(True)])
-def test_training_reads_the_streams(language):
-    draws = language.draw((3, 4), torch.Generator().manual_seed(5))
-    streams = language.streams(draws)
-    symbols, valid, deterministic = language.training_symbols(draws)
-    assert torch.equal(symbols.long(), streams.symbols) and torch.equal(valid, streams.valid)
-    assert torch.equal(deterministic & valid, streams.deterministic & streams.valid)
 
 
 class Written(Language):
@@ -340,6 +136,22 @@ def test_strings_that_are_alike_for_a_while_and_equal_ones():
     )
     assert language.entropy_rate == pytest.approx(surprise / (3 + 4 + 2 + 3))
     assert language.legal_next("ABBCACA") == ["BC", "BC", "C", "A", "BC", "A"]
+
+
+class Beginnings(Language):
+    """Strings that begin others: the longest that fits may leave what is no string."""
+
+    name, symbols = "beginnings", "ABC"
+
+    def word(self, n):
+        return ("AB", "ABA", "AAC")[(n - 1) % 3]
+
+
+def test_a_text_is_taken_apart_into_strings():
+    language = Beginnings(3)
+    for text in language.texts(3):
+        assert len(language.legal_next(text)) == len(text) - 1
+    assert language.legal_next("ABAACA") == ["AB", "A", "AB", "C", "A"]  # AB, not ABA, then AAC
 
 
 def test_languages_by_name():

@@ -84,6 +84,7 @@ def test_languages_from_files(tmp_path):
         ("marks.txt", "a.#|/\n", "leave one out"),
         ("latin.txt", b"\xe4\xf6", "UTF-8"),
         ("large.txt", "\n".join(["ab" * 5000] * 2000), "too large"),
+        ("long.txt", "a" * 100_001, "too large"),
         ("three.txt", "a\nb\nab\n", "3 strings, not --length 7"),
         ("nothing.py", "x = 1\n", "defines 0 subclasses"),
         ("twice.py", SEPARATED + SEPARATED.replace("class Sep", "class Other"), "defines 2"),

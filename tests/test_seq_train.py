@@ -12,6 +12,7 @@ import pytest
 import seq_train
 import torch
 
+from anbn import networks
 from anbn.plots import traces, training
 from anbn.train import GROUP_SIZE
 
@@ -60,7 +61,7 @@ def test_a_run_prints_trace_loss_table_and_rate(trained, commands):
     assert float(losses[-1][0]) == pytest.approx(best, abs=6e-5)
     assert float(losses[0][1]) == float(losses[1][1]) == pytest.approx(0.0120, abs=2e-3)
     solved = summary["solved"]
-    assert f"Solved: {solved} of 3" in text
+    assert f"Solved: {solved} of 3" in text and trained.returncode == (0 if solved else 1)
     assert f"Not solved: {3 - solved} (" in text or solved == 3
     assert re.search(r"^Computed with (scan\.c, compiled by .*|torch operations)$", text, re.M)
     assert "floor" not in text and lines[-1].startswith("Run folder: ")
@@ -135,17 +136,26 @@ def test_resume_equals_uninterrupted(within, commands, tmp_path, undrawn):
     assert commands.summary(longer)["sequences"] == 4000
 
 
-def test_ctrl_c_keeps_what_was_trained(commands, within, tmp_path, undrawn):
+def test_ctrl_c_keeps_what_was_trained(commands, within, tmp_path, undrawn, monkeypatch):
     """And --resume ends where the run would have ended, to the last bit."""
-    line = "seq_train.py --seeds 2 --epoch 12 --batch_size 8 --processes 1"
-    whole = within(seq_train, *line.split()[1:], "--quiet", "--out", tmp_path / "whole")
-    process = commands.start(line, "--out", tmp_path, env={"PYTHONUNBUFFERED": "1"})
-    stopped = commands.interrupt(process, "epoch: ")
-    assert stopped.stderr.count("\n") <= 1 and "Traceback" not in stopped.stderr
+    words = "--seeds 2 --epoch 12 --batch_size 8".split()
+    whole = within(seq_train, *words, "--quiet", "--out", tmp_path / "whole")
+    uninterrupted = networks.trained
+
+    def interrupted(*args):
+        for number, now in enumerate(uninterrupted(*args), 1):
+            if number == 5:
+                raise KeyboardInterrupt
+            yield now
+
+    with monkeypatch.context() as patched:
+        patched.setattr(networks, "trained", interrupted)
+        stopped = within(seq_train, *words, "--out", tmp_path)
+    assert stopped.returncode == 130 and stopped.stderr == ""
+    assert "\nInterrupted after 4,000 sequences per network. To go on:\n" in stopped.stdout
     folder = commands.folder(stopped)
-    assert (folder / "metrics.csv").is_file()
-    kept = torch.load(folder / "model.pt", weights_only=True)
-    assert 0 < kept["sequences"] < 12_000
+    assert {path.name for path in folder.iterdir()} == {"config.json", "metrics.csv", "model.pt"}
+    assert torch.load(folder / "model.pt", weights_only=True)["sequences"] == 4000
     resume = re.search(r"^    python scripts/seq_train.py (--resume .*)$", stopped.stdout, re.M)[1]
     done = within(seq_train, *resume.split(), "--quiet", "--out", tmp_path / "rest")
     assert equal(commands.folder(whole), commands.folder(done))
@@ -183,6 +193,7 @@ def test_any_number_of_processes_trains_the_same_networks(commands, within, tmp_
     left, right = commands.summary(one), commands.summary(two)
     del left["training_seconds"], right["training_seconds"]
     assert left == right and left["networks"] == n
+    assert one.returncode == two.returncode == (0 if left["solved"] else 1)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +208,8 @@ def test_any_number_of_processes_trains_the_same_networks(commands, within, tmp_
 def test_the_courseworks_command_lines_run_as_they_are(words, within, tmp_path, undrawn):
     words = [*words.split(), "--epoch", "0.05", "--seeds", "2", "--n_most", "8"]
     done = within(seq_train, *words, "--out_path", tmp_path)
-    assert done.returncode in (0, 1) and done.stderr == ""
+    solved = int(re.search(r"^Solved: (\d) of 2 ", done.stdout, re.M)[1])
+    assert done.returncode == (0 if solved else 1) and done.stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -224,6 +236,7 @@ def test_the_courseworks_command_lines_run_as_they_are(words, within, tmp_path, 
         ("--lang anbncn --rates", "two letters"),
         ("--lang anbn --model lstm --rates", "two letters"),
         ("--lang anbncn --recipe far", "--model lstm"),
+        ("--lang dyck1 --n_most 1000", "--n_most 1000 is too large"),
         ("--resume nowhere", "nowhere"),
         ("--resume nowhere --mom 0.5", "--mom cannot be given"),
         ("--resume nowhere --seeds 3", "--seeds cannot be given"),
@@ -244,6 +257,20 @@ def test_bad_input_is_one_line_and_status_2(words, said, within, tmp_path):
     assert done.returncode == 2 and done.stdout == ""
     assert line.startswith("seq_train.py: error: ") and said in line
     assert time.monotonic() - start < 10
+
+
+def test_a_run_on_a_list_that_was_moved_is_resumed(within, commands, tmp_path, undrawn):
+    (tmp_path / "words.txt").write_text("ab\nba\n")
+    words = ["--quiet", "--seeds", 1, "--out", tmp_path]
+    done = within(seq_train, "--lang", tmp_path / "words.txt", "--epoch", 0.1, *words)
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "words.txt").rename(tmp_path / "moved" / "words.txt")
+    words = ["--resume", commands.folder(done), "--epoch", 0.2, "--quiet", "--out", tmp_path]
+    lost = within(seq_train, *words)
+    assert lost.returncode == 2 and "words.txt is not there: say by --lang" in lost.stderr
+    done = within(seq_train, *words, "--lang", tmp_path / "moved" / "words.txt")
+    assert "moved/words.txt, as asked for" in done.stderr
+    assert commands.summary(done)["sequences"] == 192  # of 16 each
 
 
 def test_a_place_that_cannot_be_written_to(within, tmp_path):

@@ -51,7 +51,7 @@ def add_training_options(parser):
     add("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
     add("--lr", type=number(float, above=0, most=1e6), help="learning rate")
     add("--mom", type=number(float, 0, most=0.99999), help="momentum of sgd")
-    add("--init", type=number(float, above=0), help="spread of initial weights")
+    add("--init", type=number(float, above=0, most=1e3), help="spread of initial weights")
     add("--batch_size", type=number(int, 1), help="sequences per update")
     help = "length of training, in thousands of sequences per network"
     add("--epoch", type=number(float, above=0, most=1e6), help=help)
@@ -69,7 +69,7 @@ def refuse_unused(args):
         why, unused = "hand-set weights are not trained", ("epoch", "resume")
     elif args.resume:
         why, unused = "a run that is resumed keeps its networks and recipe", NAMES
-        if (args.lang or "").endswith(".py"):  # which is not run unasked
+        if args.lang and Path(args.lang).is_absolute():  # a file's place, which may be another now
             unused = NAMES[1:]
     else:
         return
