@@ -28,11 +28,12 @@ import torch
 
 SOURCE = Path(__file__).with_name("scan.c")
 COMPILERS = ("cc", "gcc", "clang")
+LANES = 8  # sequences that scan.c reads together
 OPTIONS = ("-O3", "-march=native", "-ffp-contract=fast", "-std=c11", "-shared", "-fPIC")
+OPTIONS += (f"-DLANES={LANES}",)
 TIMEOUT_S = 60  # for the compiler
 MAX_WEIGHTS = 2048  # recurrent weights per network; beyond, torch's matrix products are faster
 MAX_SYMBOLS = 256  # symbols are passed as bytes
-LANES = 8  # of scan.c: sequences that are read together
 
 
 def library_for(model):

@@ -5,12 +5,13 @@ cross-entropy.
     A network fails at n=2 if its most probable symbol differs at any of these four steps.
     reber, read B: T and P are legal; both must be more probable than each of the other five.
 
-Nothing is asked at a choice, but where the language judges choices (Reber).
+Nothing is asked at a choice, but where the language judges choices (Reber, Dyck).
 """
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from anbn.reach import first_failing_n, groups
@@ -40,7 +41,7 @@ class Evaluation:
     @property
     def ranking(self):
         """Indices of the networks, the best first: solved, then the share of streams right, then
-        counting farthest (Reber: recalling best), then the least excess cross-entropy."""
+        counting farthest (embedded Reber: recalling best), then the least excess cross-entropy."""
         reach = self.recall_accuracy if self.first_failing_n is None else self.first_failing_n
         reach = torch.zeros_like(self.solved) if reach is None else reach
         columns = (self.solved, self.stream_accuracy, reach, -self.excess_cross_entropy)
@@ -131,7 +132,7 @@ def _on_streams(model, stream, language):
     if stream.buried is not None:
         opened = stream.valid & (stream.state > 0)
         steps = stream.buried[opened].bincount()
-        heights = range(int((steps >= MIN_STEPS).cumprod(0).sum()))
+        heights = range(max(1, int((steps >= MIN_STEPS).cumprod(0).sum())))
         each = [_mean(right, opened & (stream.buried == height)) for height in heights]
         figures["buried_accuracy"] = torch.stack(each, 1)
     return figures
@@ -155,14 +156,15 @@ def _mean(values, where):
 
 
 def quantiles(values, levels=(0.1, 0.25, 0.5, 0.75, 0.9)):
-    """For each level the smallest of the values that at least this fraction of them do not exceed:
-    a list."""
-    ordered = values.sort().values.tolist()
-    return [ordered[max(0, math.ceil(level * len(ordered) - 1e-9) - 1)] for level in levels]
+    """For each level the smallest of the values that at least this fraction of them do not exceed,
+    by name: {"10%": ...}."""
+    found = np.quantile(values, levels, method="inverted_cdf").tolist()
+    return {f"{level:.0%}": value for level, value in zip(levels, found, strict=True)}
 
 
-def wilson(successes, trials, z=1.959964):
+def wilson(successes, trials):
     """The 95 % interval of a success rate (Wilson 1927): (low, high), within 0..1."""
+    z = 1.959964
     rate, shrink = successes / trials, z * z / trials
     centre = (rate + shrink / 2) / (1 + shrink)
     spread = z / (1 + shrink) * math.sqrt((rate * (1 - rate) + shrink / 4) / trials)

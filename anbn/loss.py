@@ -29,7 +29,7 @@ class Strings(NamedTuple):
     """Single strings that all networks read."""
 
     symbols: torch.Tensor  # (N, T) whole numbers; what follows a string's end does not matter
-    ends: torch.Tensor  # (N, K) symbols read at its end and, of K - 1 blocks before, at theirs
+    ends: torch.Tensor  # (N, M) symbols read at its end and, of M - 1 blocks before, at theirs
 
     @classmethod
     def of(cls, language, n, blocks=False):
@@ -101,7 +101,7 @@ def plain_loss_and_gradients(model, batch, stochastic_weight, mean, gain):
     weight = valid * torch.where(deterministic, 1.0, stochastic_weight).to(surprise)
     loss = (learned * weight).sum((1, 2)) / weight.sum((1, 2))
     cross_entropy = (surprise * valid).sum((1, 2)) / valid.sum((1, 2))
-    gradients = torch.autograd.grad(loss.sum(), [getattr(model, name) for name in model.names])
+    gradients = torch.autograd.grad(loss.sum(), list(model.parameters()))
     flat = torch.cat([gradient.flatten(1) for gradient in gradients], 1)
     return loss.detach().double(), cross_entropy.detach().double(), flat
 
@@ -119,6 +119,6 @@ def plain_closure_gradients(model, symbols, ends, gain):
         shut = 1 - activity.forget_gate[:, strings, ends[:, k]].mean(1)  # by the letter after
         share = n_strings / (n_strings + 1)
         variance = variance + share * shut.detach() * after[:, :, k].var(1, correction=0)
-    parameters = [getattr(model, name) for name in model.names]
+    parameters = list(model.parameters())
     parts = torch.autograd.grad(variance.mean(1).sum(), parameters, materialize_grads=True)
     return torch.cat([part.flatten(1) for part in parts], 1)

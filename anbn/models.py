@@ -169,7 +169,7 @@ class Recurrent(nn.Module):
 
     def flat(self):
         """All parameters of every network, in the order of `names`: a new tensor (S, P)."""
-        return torch.cat([getattr(self, name).detach().flatten(1) for name in self.names], 1)
+        return torch.cat([parameter.detach().flatten(1) for parameter in self.parameters()], 1)
 
     def flatten_parameters(self):
         """Make the parameters views of one tensor, and return it: (S, P) as in `flat`."""

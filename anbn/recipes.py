@@ -146,10 +146,13 @@ def far_recipe(language, kind, n_hidden):
     tanh, where the loss is less: so the targets about the turns are softened, for all n meet a
     finite logit only where the count is exact. Plain Adam: in the eigenbasis they count less far.
 
-    Raises RecipeError for random walks, and for SRNs on any language but a^n b^n.
+    Raises RecipeError for random walks and languages without a choice, and for SRNs on any language
+    but a^n b^n.
     """
     if language.judges_choices:
         raise RecipeError("only languages that count have a recipe for counting far")
+    if language.stochastic_mean is None:
+        raise RecipeError(f"no step of {language.name} is uncertain: take the usual recipe")
     mean = {"optimizer": "adam", "stochastic_weight": 0.2, "stochastic_target": "mean"}
     if kind == "srn":
         if language.blocks != ((1,), (1,)):

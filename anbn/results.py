@@ -1,7 +1,7 @@
 """Summary of trained networks: figures of each one, figures over all of them, and their text.
 
 content = summary(networks, evaluation, seconds)   # what summary.json holds
-print("\\n".join(result_lines(content)))
+print("\\n".join(result_lines(content)))        # anbn/result_text.py
 """
 
 import math
@@ -10,20 +10,24 @@ import torch
 
 from anbn.analysis.explanation import verdict as verdict_lines
 from anbn.analysis.failures import failures
-from anbn.evaluate import SOLVED, coursework_loss, quantiles, true_distribution_loss, wilson
+from anbn.evaluate import (
+    N_STREAMS,
+    SOLVED,
+    coursework_loss,
+    quantiles,
+    true_distribution_loss,
+    wilson,
+)
 from anbn.reach import FLOAT32_ENDS, first_failing_n, learned_counts
-from anbn.result_text import FIGURES, result_lines
+from anbn.result_text import FIGURES
 from anbn.trace import first_mistake, in_runs, trace
 from anbn.train import N_REPORT, held_out_streams
 
-__all__ = ["report_lines", "result_lines", "summary", "verdict"]
-
 MAX_FLOAT64 = 8  # networks, the best, that count in float64 as well
-LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
-CERTAIN = "solved is every certain symbol right in 99 % of 300 fresh streams"
+CERTAIN = f"solved is every certain symbol right in {100 * SOLVED:g} % of {N_STREAMS} fresh streams"
 CHOICES = (
-    "solved is, in 99 % of 300 fresh strings, every symbol that can come more probable than every "
-    "illegal one at each step"
+    f"solved is, in {100 * SOLVED:g} % of {N_STREAMS} fresh strings, every symbol that can come "
+    "more probable than every illegal one at each step"
 )
 
 
@@ -50,8 +54,8 @@ def summary(networks, evaluation, seconds):
         "solved_means": CHOICES if language.judges_choices else CERTAIN,
         "success_rate": n_solved / total,
         "success_rate_95": wilson(n_solved, total),
-        "excess_cross_entropy": levels(evaluation.excess_cross_entropy),
-        "legal_symbols": levels(evaluation.legal_accuracy),
+        "excess_cross_entropy": quantiles(evaluation.excess_cross_entropy),
+        "legal_symbols": quantiles(evaluation.legal_accuracy),
         "legal_throughout": int((evaluation.legal_accuracy == 1).sum()),
         "true_distribution_loss": true_distribution_loss(language),
         "best": {"network": evaluation.best + 1, "seed": networks.seeds[evaluation.best]},
@@ -61,13 +65,13 @@ def summary(networks, evaluation, seconds):
         content["memoryless_excess"] = language.memoryless_excess
     for name in ("choices_right", "recall"):
         if (values := getattr(evaluation, FIGURES[name][0])) is not None:
-            content[name] = levels(values)
+            content[name] = quantiles(values)
     if evaluation.buried_accuracy is not None:
         content["right_by_height"] = evaluation.buried_accuracy.mean(0).nan_to_num().tolist()
     if (first := evaluation.first_failing_n) is not None:
         content["first_failing_n"] = {
             "tried_up_to": evaluation.n_most,
-            "quantiles": levels(first),
+            "quantiles": quantiles(first),
             "largest": int(first.max()),
             "never_failed": int((first > evaluation.n_most).sum()),
         }
@@ -110,12 +114,6 @@ def report_lines(networks, generator):
     ]
 
 
-def levels(values):
-    """The quantiles of a figure over the networks, by name: {"10%": ...}."""
-    found = quantiles(torch.as_tensor(values), LEVELS)
-    return {f"{level:.0%}": value for level, value in zip(LEVELS, found, strict=True)}
-
-
 def to_criterion(history):
     """After how many training sequences the networks first solved the language, and from when on
     they kept it, in whole reports: quantiles, None where so many never did; and how many lost it in
@@ -141,7 +139,7 @@ def to_criterion(history):
 
 
 def _finite(values):
-    found = levels(torch.tensor(values, dtype=torch.float64))
+    found = quantiles(values)
     return {level: int(n) if math.isfinite(n) else None for level, n in found.items()}
 
 
@@ -182,7 +180,7 @@ def _learned_counts(model, language):
         turns = counts.slope[:, k].isfinite()
         letters[letter] = {"per_n": language.multiples[k + 1], "turns": int(turns.sum())}
         if turns.any():
-            letters[letter] |= {name: levels(columns[name][turns]) for name in names[:3]}
+            letters[letter] |= {name: quantiles(columns[name][turns]) for name in names[:3]}
         for s, line in enumerate(lines):
             values = {name: column[s].item() for name, column in columns.items()}
             line[letter] = values if turns[s] else None

@@ -4,7 +4,8 @@
    S networks, B sequences, T steps, K symbols, H hidden units; G = H (SRN) or 4H (LSTM) columns of
    pre-activations, R = K + H rows of weights. Every array is contiguous, its axes in the order
    given. The outermost loops take one network and LANES sequences through all their steps; `lanes`
-   is a vector register with one number for each of them (an extension of C by GCC and Clang). */
+   is a vector register with one number for each of them (an extension of C by GCC and Clang).
+   LANES is given to the compiler. */
 
 #include <stdint.h>
 #include <string.h>
@@ -15,7 +16,6 @@ const char *const COMPILER = "clang " __clang_version__;
 const char *const COMPILER = "gcc " __VERSION__;
 #endif
 
-#define LANES 8
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t whole __attribute__((vector_size(4 * LANES)));
 typedef uint8_t bytes __attribute__((vector_size(LANES)));

@@ -99,8 +99,8 @@ def train(
                 "rate (--lr) or the initial weights (--init)"
             )
         for group, part in zip(groups, parts, strict=True):
-            for name in model.names:
-                getattr(model, name)[group] = getattr(part, name)
+            for whole, trained in zip(model.parameters(), part.parameters(), strict=True):
+                whole[group] = trained
         yield Record(**join_networks([vars(record) for record in records]))
 
 
@@ -129,7 +129,7 @@ def _train_group(model, language, optimizer, recipe, seeds, report_every, held_o
     mean = None
     if recipe.stochastic_target == "mean":
         if language.stochastic_mean is None:
-            raise RecipeError(f"{language.name} has no mean distribution to learn: use next")
+            raise RecipeError(f"{language.name} has no mean distribution to learn")
         mean = language.stochastic_mean.to(model.U)
     strings = None
     if recipe.closure or recipe.block_closure:

@@ -1,6 +1,8 @@
 """What solved means, and the measures that stand beside it. test_anbn_second_implementation.py
 compares every verdict on many networks."""
 
+import math
+
 import pytest
 import torch
 
@@ -113,11 +115,9 @@ def test_excess_cross_entropy_is_cross_entropy_minus_entropy_rate():
     assert excess == pytest.approx(cross_entropy - language.entropy_rate, abs=0.01)
 
 
-def test_solved_needs_297_of_300_streams(monkeypatch):
+def test_solved_needs_297_of_300_streams():
     """At the border: a network wrong on exactly 3 or 4 of the 300 streams."""
     language = CountingLanguage.named("anbn")
-    stream = language.streams(language.draw((300,), generator(5)))
-    with_eight = (stream.inputs[:, :8] == 0).all(-1)  # the first string has n = 8
     exact = handset(language)
 
     class Reader:
@@ -135,7 +135,6 @@ def test_solved_needs_297_of_300_streams(monkeypatch):
             activity.logits[0, : self.n_wrong, 12:] *= -1
             return activity
 
-    assert with_eight.any()
     for n_wrong, solved in ((0, True), (3, True), (4, False)):
         assert bool(evaluate(Reader(n_wrong), language, generator(5), 300, 0).solved) == solved
 
@@ -180,10 +179,10 @@ def test_wilson_interval():
 
 def test_quantiles_are_measured_values():
     values = torch.tensor([9, 1001, 5, 7, 1001, 6, 8, 11, 10, 12])
-    assert quantiles(values) == [5, 7, 9, 12, 1001]
-    assert quantiles(torch.tensor([4])) == [4] * 5
+    assert quantiles(values) == {"10%": 5, "25%": 7, "50%": 9, "75%": 12, "90%": 1001}
+    assert quantiles([3, 1, math.inf], (0.5, 0.9)) == {"50%": 3, "90%": math.inf}
     for level in (0.1, 0.5, 0.9):  # the definition: so many do not exceed it, and no smaller one
-        (q,) = quantiles(values, (level,))
+        (q,) = quantiles(values, (level,)).values()
         assert (values <= q).double().mean() >= level - 1e-9
         assert (values < q).double().mean() < level
 

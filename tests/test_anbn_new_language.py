@@ -9,7 +9,8 @@ from anbn.evaluate import evaluate
 from anbn.languages import Language
 from anbn.networks import Networks
 from anbn.recipes import default_recipe
-from anbn.results import result_lines, summary
+from anbn.result_text import result_lines
+from anbn.results import summary
 from anbn.trace import rows, trace
 from anbn.train import build, train
 
@@ -41,7 +42,7 @@ def networks():
     networks = Networks(model, LANGUAGE, seeds=[0, 1, 2])
     for record in train(model, LANGUAGE, recipe, networks.seeds, report_every=2000):
         networks.sequences = record.sequences
-        if record.streams_right.max() >= 0.99:
+        if record.streams_right.max() == 1:
             break
     return networks
 

@@ -64,7 +64,7 @@ def test_measured_rates_against_a_plain_loop():
     language = CountingLanguage.named("anb2n", 5)
     model = SRN(2, 2, seeds=[4], init=0.5)
     rates = counting_rates(model, language)
-    read_a, read_b = srn_maps(model, "AB")
+    read_a, read_b = srn_maps(model)
     after_a, ends = [], []
     h = model.H0[0].detach().double().tanh()
     for _ in range(5):

@@ -6,7 +6,6 @@ How an SRN counts between the fixed points of such maps is in anbn/analysis/rate
 in its cells: anbn/analysis/cells.py.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,17 +19,23 @@ SAME_POINT = 1e-5  # fixed points closer than this are one
 NEUTRAL = 1e-6  # an eigenvalue this close to the unit circle neither contracts nor expands
 
 
-@dataclass(frozen=True)
-class Map:
-    """A map of the hidden units to themselves, with its derivative."""
+class SymbolMap:
+    """What reading symbol k does to the hidden units of an SRN (S = 1), in float64."""
 
-    name: str
-    n_hidden: int
-    step: Callable  # (..., H) -> (..., H) float64
-    jacobian: Callable  # (..., H) -> (..., H, H), [..., i, j] = d step_i / d h_j
+    def __init__(self, model, k):
+        self.model, self.k, self.n_hidden = model.select(0).cpu().double(), k, model.n_hidden
 
+    @torch.no_grad()
     def __call__(self, hidden):
-        return self.step(hidden)
+        """(..., H) -> (..., H)"""
+        rows = hidden.reshape(1, -1, self.n_hidden)
+        read = torch.full(rows.shape[:2], self.k)
+        return self.model.step(read, State(rows)).hidden.view_as(hidden)
+
+    def jacobian(self, hidden):
+        """(..., H) -> (..., H, H), [..., i, j] the derivative of unit i by unit j. In one product;
+        autograd would take a backward pass for each unit."""
+        return (1 - self(hidden).square())[..., :, None] * self.model.U[0].detach().T
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,6 @@ class FixedPoint:
 
     position: torch.Tensor  # (H,) float64
     eigenvalues: torch.Tensor  # (H,) complex128
-    residual: float  # largest |F(x) - x|
 
     @property
     def kind(self):
@@ -64,29 +68,15 @@ def one_network(model):
         )
 
 
-def srn_maps(model, symbols):
-    """The Map of each symbol of an SRN with one network (S = 1), named by `symbols`, in float64.
+def srn_maps(model):
+    """The SymbolMap of each symbol of an SRN with one network (S = 1).
 
     Raises ModelError for an LSTM, whose state is not its hidden units alone, or for S > 1.
     """
     one_network(model)
     if model.kind != "srn":
         raise ModelError("fixed points are those of an SRN; an LSTM has cell_changes")
-    exact = model.select(0).cpu().double()
-    U = exact.U[0].detach()
-
-    def named(k, name):
-        @torch.no_grad()
-        def step(hidden):
-            rows = hidden.reshape(1, -1, model.n_hidden)
-            return exact.step(torch.full(rows.shape[:2], k), State(rows)).hidden.view_as(hidden)
-
-        def jacobian(hidden):  # in one product; autograd would take a backward pass per unit
-            return (1 - step(hidden).square())[..., :, None] * U.T
-
-        return Map(name, model.n_hidden, step, jacobian)
-
-    return [named(k, name) for k, name in enumerate(symbols)]
+    return [SymbolMap(model, k) for k in range(model.n_symbols)]
 
 
 def fixed_points(map, visited=None):
@@ -116,7 +106,7 @@ def fixed_points(map, visited=None):
     while len(points):
         best = residual.argmin()
         slope = map.jacobian(points[best])
-        found.append(FixedPoint(points[best], eigenvalues(slope), float(residual[best])))
+        found.append(FixedPoint(points[best], eigenvalues(slope)))
         other = (points - points[best]).abs().amax(-1) > SAME_POINT
         points, residual = points[other], residual[other]
     return sorted(found, key=lambda point: point.position.tolist())
@@ -149,7 +139,7 @@ def _newton(map, x):
 
 
 def visited_states(model, language):
-    """What a network does on the language's `probe` strings: (Stream (B,), Activity with S = 1)."""
+    """What a network does on the language's `probe` strings: (Stream (B, T), State with S = 1)."""
     stream = language.probe().to(model.U.device)
     with torch.no_grad():
         return stream, model(stream.inputs)
@@ -159,4 +149,4 @@ def all_fixed_points(model, language):
     """The fixed points of each symbol's map: a list of lists of FixedPoint, in symbol order."""
     stream, activity = visited_states(model, language)
     visited = activity.hidden[0][stream.valid]
-    return [fixed_points(map, visited) for map in srn_maps(model, language.symbols)]
+    return [fixed_points(map, visited) for map in srn_maps(model)]

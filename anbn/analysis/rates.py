@@ -57,7 +57,7 @@ def counting_rates(model, language):
 
     Raises ModelError for another kind of model.
     """
-    read_a, read_b = srn_maps(model, language.symbols)[:2]
+    read_a, read_b = srn_maps(model)[:2]
     exact = model.select(0).cpu().double()  # distances far below the states themselves matter
     hidden = visited_states(exact, language)[1].hidden[0]  # (N, T, H)
     last_a, times = hidden[-1, language.length - 1], language.multiples[1]
@@ -99,7 +99,7 @@ def _attractor(map, start):
         distances = [float((again - end).abs().max()) for again in path]
         if min(distances[1:]) < 1e-9:  # one step may be off by more where the approach is slow
             period = next(p for p in range(1, MAX_PERIOD + 1) if distances[p] < 1e-6)
-            return FixedPoint(end, eigenvalues(slopes[period]), distances[period]), period, end
+            return FixedPoint(end, eigenvalues(slopes[period])), period, end
     return None, 1, end
 
 
@@ -134,20 +134,12 @@ def rates_by_success(networks, evaluation):
         )
         content[name] = {
             "networks": len(rows),
-            "first_failing_n": _levels(failing),
+            "first_failing_n": quantiles(failing, LEVELS) if failing else None,
             "with_both": len(products),
-            "eigenvalue_product": _levels(products),
-            "measured_product": _levels(measured),
+            "eigenvalue_product": quantiles(products, LEVELS) if products else None,
+            "measured_product": quantiles(measured, LEVELS) if measured else None,
         }
     return content
-
-
-def _levels(values):
-    """Quantiles by name; None of no values."""
-    if not values:
-        return None
-    found = quantiles(torch.tensor(values), LEVELS)
-    return {f"{level:.0%}": value for level, value in zip(LEVELS, found, strict=True)}
 
 
 def rates_lines(content, multiple):

@@ -81,7 +81,7 @@ def phase_portraits(model, language, title, points=None):
     ModelError for one hidden unit, an LSTM, or S > 1."""
     if model.n_hidden < 2:
         raise ModelError("a phase portrait needs a plane: the network has one hidden unit")
-    maps = srn_maps(model, language.symbols)
+    maps = srn_maps(model)
     stream, activity = visited_states(model, language)
     stream, hidden = stream.to("cpu"), activity.hidden[0].cpu().double()  # (B, T, H)
     start = model.start(1).hidden[0].detach().cpu().double()  # (1, H)
@@ -120,7 +120,7 @@ def phase_portraits(model, language, title, points=None):
             look = {"mfc": fill, "mec": "black", "ms": 8, "mew": 1.2, "zorder": 5}
             ax.plot(*plane.flat(point.position), marker, clip_on=False, **look)
         plane.frame(ax)
-        ax.set_title(f"reading {map.name}")
+        ax.set_title(f"reading {language.symbols[k]}")
         ax.locator_params(nbins=5)
         ax.label_outer()
     _key(figure, {point.kind for some in points for point in some}, rows, language)

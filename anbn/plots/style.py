@@ -4,10 +4,10 @@ Figures are drawn under matplotlib's defaults, whatever the reader's own setting
 a style file): a figure is a `Figure` of this file, made by a function under `@defaults()`.
 """
 
-from contextlib import contextmanager
+import functools
 
-import matplotlib
 import matplotlib.figure
+import matplotlib.style
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -22,18 +22,11 @@ ARROW = {"angles": "xy", "scale_units": "xy", "scale": 1}  # a quiver's, from po
 LARGEST, FONT, SMALL = 11, 9, 8  # points, of titles, labels, and marks in large figures
 MIN_ROOM = 0.05  # of a panel's height, around the name of a region
 GRID = 41  # places a side that are tried for a label
+defaults = functools.partial(matplotlib.style.context, "default")
 
 
 def colour(k):
     return COLOURS[k % len(COLOURS)]
-
-
-@contextmanager
-def defaults():
-    """matplotlib's own settings, for a while: of a `with` block, or of a function it decorates."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        yield
 
 
 class Figure(matplotlib.figure.Figure):
@@ -113,6 +106,7 @@ def draw_regions(ax, region, symbols, obstacles=(), fontsize=FONT):
     unit = np.stack(np.meshgrid(*[np.linspace(0, 1, GRID)] * 2), -1).reshape(-1, 2)
     here = region(low + unit * (high - low))
     used = (np.asarray(obstacles).reshape(-1, 2) - low) / (high - low)
+    used = np.unique(used.round(2), axis=0)  # a long trace has very many
     names_at = []
     for k in np.unique(here):
         inside = unit[here == k]
