@@ -18,7 +18,6 @@ from .train import Evaluation, prepare, seeded, training_state
 TYPES = {"net": str, "n_hidden": int, "seed": int, "epoch": int, "data": str}
 TYPES |= {"recipe": dict, "model": dict, "optimizer": dict, "history": list}
 ROW = ("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds")
-RENAMED = {"variation": "augmentation", "normalize": "batch_norm"}  # in files of earlier versions
 
 
 class CheckpointError(ValueError):
@@ -103,7 +102,7 @@ def load(path):
 def check_options(network, options, resume):
     """Raise CheckpointError if options say otherwise than what a network was trained with; None is
     not given. To `resume` takes over the number of epochs."""
-    epochs = options.pop("epochs")
+    epochs = options.pop("epochs") if resume else None
     has = {**asdict(network.recipe), "recipe": network.recipe.name}
     has |= {"net": network.net, "n_hidden": network.n_hidden, "seed": network.seed}
     if network.net != "full":
@@ -155,11 +154,10 @@ def require(condition, fault):
 
 
 def recipe_from(saved):
-    """The Recipe that asdict has made `saved` of, by this version or an earlier one."""
-    fields = {RENAMED.get(name, name): value for name, value in saved.items()}
-    require(fields.keys() == asdict(Recipe()).keys(), "its recipe is of another kind")
+    """The Recipe that asdict has made `saved` of."""
+    require(saved.keys() == asdict(Recipe()).keys(), "its recipe is of another kind")
     try:
-        return Recipe(**fields)
+        return Recipe(**saved)
     except TypeError as error:
         raise ValueError(f"its augmentation is of another kind ({error})") from None
 
@@ -167,15 +165,14 @@ def recipe_from(saved):
 def check_tensor(name, value, shape):
     """Raise ValueError unless `value` is a plain float32 tensor of this shape, its numbers finite;
     shape None: there is no such tensor."""
-    plain = isinstance(value, torch.Tensor) and value.layout == torch.strided
-    require(plain, f"{name} is not a tensor")
-    found = tuple(value.shape)
-    require(found == shape, f"{name} has the shape {found} instead of {shape}")
-    good = value.dtype == torch.float32 and value.device.type == "cpu"
-    require(good, f"{name} is of type {value.dtype} on {value.device}, not float32")
-    whole = value.untyped_storage().nbytes() >= 4 * value.numel()
-    require(whole, f"{name} repeats its numbers")
-    require(value.isfinite().all(), f"{name} holds numbers that are not finite")
+    good = (
+        isinstance(value, torch.Tensor)
+        and (value.layout, value.dtype, value.device.type) == (torch.strided, torch.float32, "cpu")
+        and tuple(value.shape) == shape
+        and value.untyped_storage().nbytes() >= 4 * value.numel()  # not one number many times
+        and value.isfinite().all()
+    )
+    require(good, f"{name} is missing, of another kind or shape, or not finite")
 
 
 def check_history(history, epoch):

@@ -40,7 +40,8 @@ def check_device(device, net, n_hidden, recipe, data):
     size = min(recipe.batch_size, len(data.train_labels))
     places = torch.arange(2 * size) % len(data.train_labels)
     images, labels = data.train_images[places], data.train_labels[places]
-    recipe = replace(recipe, lr=0.01, warm_up=None)  # a cycle's first rate is 0
+    # Two batches where the images are fewer than one; and a cycle's first rate is 0.
+    recipe = replace(recipe, batch_size=size, lr=0.01, warm_up=None)
 
     def losses(device):
         trained, optimizer = prepare(build(net, n_hidden, seeded(0)).to(device), recipe)

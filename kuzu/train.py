@@ -146,7 +146,8 @@ def run_epoch(trained, optimizer, images, labels, order, recipe, progress, numbe
     were when each batch's turn came."""
     size = min(recipe.batch_size, len(order))
     outputs, seen = [], 0
-    pixels = images.new_empty(CHUNK_BATCHES * size, 28, 28, dtype=torch.float32)
+    n_pixels = min(CHUNK_BATCHES * size, len(order)), 28, 28
+    pixels = images.new_empty(n_pixels, dtype=torch.float32)
     differentiate = fastest(trained, scaled(images[order[:size]]), labels[order[:size]])
     for chunk in order.split(CHUNK_BATCHES * size):
         x_chunk = scaled(images.index_select(0, chunk), pixels)  # (CHUNK_BATCHES * B, 28, 28)

@@ -3,7 +3,6 @@
 import copy
 import os
 import pickle
-from collections import OrderedDict
 from dataclasses import replace
 
 import pytest
@@ -84,14 +83,6 @@ def test_an_interrupted_epoch_leaves_no_trace(data):
         assert torch.equal(network.model.state_dict()[name], weight)
         assert torch.equal(network.state[name], whole.state[name])
         assert not torch.equal(lost[name], weight)
-
-
-def test_files_of_earlier_versions(contents, tmp_path):
-    old = copy.deepcopy(contents["conv"])
-    old["model"] = OrderedDict(old["model"])
-    recipe = old["recipe"]
-    recipe["variation"], recipe["normalize"] = recipe.pop("augmentation"), recipe.pop("batch_norm")
-    assert load(saved(tmp_path, old)).recipe == checkpoint.Recipe(**contents["conv"]["recipe"])
 
 
 def put(*places_and_value):
@@ -229,6 +220,7 @@ def test_options_that_contradict_a_checkpoint(contents, tmp_path):
     for option, value in (
         ("net", "conv"),
         ("n_hidden", 21),
+        ("epochs", 5),
         ("lr", 0.1),
         ("momentum", 0.9),
         ("recipe", "tuned"),

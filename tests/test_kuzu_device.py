@@ -1,5 +1,7 @@
 """Memory that is asked for; an accelerator that fails or computes something else."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -52,6 +54,19 @@ def test_a_device_that_computes_something_else(data, monkeypatch, call):
     monkeypatch.setattr(device, "run_epoch", wrong)
     with pytest.raises(DeviceError, match="finds a loss of"):
         check_device(CPU, "lin", 100, CLASSIC, data)
+
+
+def test_gradients_count_where_a_batch_has_more_than_all_images(data, monkeypatch):
+    run_epoch, outputs = device.run_epoch, []
+
+    def kept(*args):
+        outputs.append(run_epoch(*args))
+        return outputs[-1]
+
+    monkeypatch.setattr(device, "run_epoch", kept)
+    check_device(CPU, "lin", 100, replace(CLASSIC, batch_size=1000), data)
+    first, second = outputs[0].split(100)  # of the same images, before and after an update
+    assert not torch.allclose(first, second)
 
 
 def test_small_networks_take_few_threads(monkeypatch):

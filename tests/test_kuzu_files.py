@@ -71,6 +71,25 @@ def test_bad_npz_files_are_named(tmp_path):
     assert torch.equal(read_items(path, (28, 28)), IMAGES)
 
 
+@pytest.mark.parametrize(
+    "header", ["{'descr': '|u1', 'shape': (5, 28, 28),", "{[1]: 2}", "[", "\0", " " * 20_000]
+)
+def test_damaged_npz_headers_are_one_line(tmp_path, header):
+    path = tmp_path / "kmnist-train-imgs.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        start = b"\x93NUMPY\1\0" + struct.pack("<H", len(header))
+        archive.writestr("arr_0.npy", start + header.encode())
+    fails(path, "is truncated or damaged. Put the official file in its place")
+
+
+def test_a_damaged_member_is_one_line(tmp_path):
+    path = tmp_path / "kmnist-train-imgs.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("arr_0.npy", b"\x93NUMPY\1\0")
+    path.write_bytes(path.read_bytes().replace(b"BZh", b"xyz"))
+    fails(path, "is truncated or damaged")
+
+
 def test_what_a_header_announces_bounds_what_is_read(tmp_path):
     """A gzip or zip file may unpack to a thousand times its size."""
     bomb = GOOD[:16] + b"\0" * 30_000_000
