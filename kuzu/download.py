@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import http.client
 import os
-import shutil
 import tempfile
 import threading
 import time
@@ -18,7 +17,6 @@ SERVER = "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"
 TIMEOUT_S = 4  # for the server's first answer; three times as long for any later one
 MIN_RATE = 10_000  # bytes per second, below which the download is given up
 MAX_BYTES = 50_000_000  # of a file; the largest has 18 million
-STALE_S = 6 * 3600  # age from which an unfinished download is none that still runs
 
 
 class Unreachable(DataError):
@@ -39,10 +37,6 @@ def download(data_dir, report=None):
 
     try:
         os.makedirs(data_dir, exist_ok=True)
-        for folder in Path(data_dir).glob(".download-*"):  # left by downloads that were killed
-            with contextlib.suppress(OSError):
-                if time.time() - folder.stat().st_mtime > STALE_S:
-                    shutil.rmtree(folder)
         with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-") as unfinished:
             new = Path(unfinished) / "raw"
             new.mkdir()
@@ -92,7 +86,7 @@ def server_answers():
                 with urllib.request.urlopen(request, timeout=TIMEOUT_S):
                     answers.append(True)
             except urllib.error.HTTPError as error:
-                answers.append(error.code in (403, 404, 405))
+                answers.append(error.code in (403, 404, 405))  # it is there; of its files see fetch
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()

@@ -74,9 +74,13 @@ def main(argv=None):
         if not args.quiet:
             print(*lines, sep="\n", flush=True)
 
+    def tell(text):
+        if processes.first:
+            say(text)
+
     def warn(text):
-        if text and processes.first:
-            say(f"warning: {text}")
+        if text:
+            tell(f"warning: {text}")
 
     processes = Processes()
     device = processes.join(choose_device(args, accelerate=True))
@@ -91,7 +95,7 @@ def main(argv=None):
         args.net, args.hid = args.net or "full", args.hid or 100
         recipe = recipe_for(args.net, args.recipe or "classic", **changes)
     seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
-    data = processes.in_turn(lambda: load(args.dataset, args.data_dir, warn))
+    data = processes.in_turn(lambda: load(args.dataset, args.data_dir, tell))
     warn(data.note)
     if saved and saved.data != data.title:
         fault = f"{args.checkpoint} was trained on the {saved.data}, not on the {data.title}"
