@@ -16,8 +16,8 @@ from torch import nn
 
 def autograd(model, x, y, smoothing=0.0):
     """Log-probabilities (B, 10) of images x (B, 28, 28), and the gradients of their mean
-    cross-entropy with the targets, in the parameters' order. labels: y (B,); smoothing: probability
-    that the target shares among all characters."""
+    cross-entropy with the labels y (B,), in the parameters' order. smoothing: probability that the
+    target shares among all characters."""
     output = model(x)
     objective = F.nll_loss(output, y)
     if smoothing:

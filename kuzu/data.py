@@ -22,7 +22,7 @@ KMNIST_COUNTS = (60_000, 10_000)
 GZIP_MD5 = ("bdb82020997e1d708af4cf47b453dcf7", "e144d726b3acfaa3e44228e80efcd344")
 TEST_SHA256 = "b261a157ded5e2973938c34468741461b8ce1e598bcbab78df91503860f977f1"
 N_PER_CLASS = 6000
-START = 1000  # images of both sets, with their labels
+START = 1000  # so many images and labels of each set say whose they are, in a subset too
 START_SHA256 = "67dba956f2881d94cfe79b607c8090db4f5aa0707bcd7c0fb8ce78ac2c52380b"
 
 

@@ -82,14 +82,6 @@ def build(net, n_hidden=100, generator=None):
     return model
 
 
-def count_parameters(model):
-    """[(layer, its weights' shape, number of weights and biases)] and their total."""
-    rows = []
-    for name, layer in model.named_children():
-        rows.append((name, tuple(layer.weight.shape), sum(p.numel() for p in layer.parameters())))
-    return rows, sum(count for _, _, count in rows)
-
-
 def scaled(images, out=None):
     """Images from 0 to 255, of any type, as float32 ones on [-1, 1]: new ones, or the first of
     `out`."""

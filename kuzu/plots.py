@@ -7,7 +7,7 @@ import itertools
 from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib
+import matplotlib.style
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
@@ -17,9 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from .confusion import most_confused
 from .kana import KANA, ROMAJI
 
-STYLE = {**matplotlib.rcParamsDefault, "text.parse_math": False}  # a folder's name may hold a $
-del STYLE["backend"]  # each figure has its own
-own_style = matplotlib.rc_context(STYLE)  # a decorator: whatever the user's settings are
+# A decorator: whatever the user's settings are; a folder's name may hold a $.
+own_style = matplotlib.style.context(["default", {"text.parse_math": False}])
 
 
 @functools.cache

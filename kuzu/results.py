@@ -6,7 +6,6 @@ import numpy as np
 
 from .confusion import class_accuracy, most_confused
 from .kana import KANA, ROMAJI
-from .models import count_parameters
 
 
 def introduction(net, recipe, data, device):
@@ -35,9 +34,8 @@ def evaluation_lines(test):
 
 def matrix_lines(confusion):
     """A matrix of counts, a list of lists, as numpy prints one of floats: `[[773.   5. ...`."""
-    width = max(len(str(count)) for row in confusion for count in row)
-    rows = [" ".join(f"{count:{width}d}." for count in row) for row in confusion]
-    return [f"[[{rows[0]}]", *(f" [{row}]" for row in rows[1:-1]), f" [{rows[-1]}]]"]
+    matrix = np.array(confusion, float)
+    return np.array2string(matrix, max_line_width=200, suppress_small=True).splitlines()
 
 
 def summary(networks, data, interrupted=False, equal_time=None):
@@ -46,7 +44,8 @@ def summary(networks, data, interrupted=False, equal_time=None):
     networks: checkpoint.Networks with their `test`, all of one kind. equal_time: as at_equal_time
     returns it, or None.
     """
-    layers, total = count_parameters(networks[0].model)
+    layers = dict(networks[0].model.named_children())
+    parameters = {n: layer.weight.numel() + layer.bias.numel() for n, layer in layers.items()}
     confusion = sum(network.test.confusion for network in networks)
     content = {
         "data": data.title,
@@ -56,9 +55,9 @@ def summary(networks, data, interrupted=False, equal_time=None):
         "recipe": asdict(networks[0].recipe),
         "interrupted": interrupted,
         "equal_time": equal_time,
-        "parameters": total,
-        "parameters_by_layer": {name: count for name, _, count in layers},
-        "weights_by_layer": {name: list(shape) for name, shape, _ in layers},
+        "parameters": sum(parameters.values()),
+        "parameters_by_layer": parameters,
+        "weights_by_layer": {name: list(layer.weight.shape) for name, layer in layers.items()},
         "networks": [
             {
                 "seed": network.seed,
@@ -118,6 +117,7 @@ def result_lines(summary):
         shown = "no image" if share is None else f"{share:.2%}"
         lines.append(f"    {kana[romaji]} {romaji:4s}{shown:>8s}")
     lines.append("Most-confused pairs (target read as predicted; share of the target's images):")
+    lines += [] if summary["most_confused"] else ["    none"]
     for pair in summary["most_confused"]:
         target, predicted = pair["target"], pair["predicted"]
         names = f"{kana[target]} {target:>3s} -> {kana[predicted]} {predicted:3s}"

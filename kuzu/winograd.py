@@ -4,7 +4,7 @@
 
 Four outputs of a convolution with five weights are coefficients of a product of polynomials, which
 follows from its values at eight points: 8 multiplications instead of 20, and in two dimensions 64
-instead of 400. What remains are products of matrices, the fastest code on every processor.
+instead of 400. What remains are products of matrices.
 """
 
 import functools

@@ -43,10 +43,13 @@ def found():
 
 def test_the_matrix_is_printed_as_numpy_prints_floats():
     generator = np.random.default_rng(0)
-    for most in (10, 100, 1000):
-        matrix = generator.integers(0, most, (10, 10))
-        expected = np.array2string(matrix.astype(float), max_line_width=200)
-        assert "\n".join(matrix_lines(matrix.tolist())) == expected
+    for most in (1, 10, 100, 1000, 10**6):  # the counts of many networks are summed
+        matrix = generator.integers(0, most, (10, 10), endpoint=True)
+        matrix[0, 0] = most
+        width = len(str(most))
+        rows = [" ".join(f"{count:{width}d}." for count in row) for row in matrix.tolist()]
+        assert "\n".join(matrix_lines(matrix.tolist())) == "[[" + "]\n [".join(rows) + "]]"
+    assert matrix_lines([[0] * 10] * 10)[9] == " [0. 0. 0. 0. 0. 0. 0. 0. 0. 0.]]"
 
 
 def test_counts_are_whole_numbers(found):
@@ -69,6 +72,7 @@ def test_networks_are_pooled(found):
     assert "seed 1: loss 0.7000, accuracy 17950/18000 (99.72%)" in lines
     assert "    き  ki -> す su     80   2.00%" in lines
     assert "    output         10 x 784 weights +  10 biases     7,850" in lines
+    assert found["parameters"] == 7850 and found["parameters_by_layer"] == {"output": 7850}
     assert lines[0] == "Results on the toys (9 train / 18,000 test)"
 
 
@@ -76,6 +80,10 @@ def test_a_missing_class_prints_no_nan(found):
     assert found["accuracy_by_class"]["wo"] is None
     assert "    を wo  no image" in result_lines(found)
     assert not any("nan" in line for line in result_lines(found))
+
+
+def test_nothing_confused_is_told(found):
+    assert result_lines(found | {"most_confused": []})[-1] == "    none"
 
 
 def test_equal_time_names_both_times(found):
