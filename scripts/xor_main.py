@@ -1,10 +1,10 @@
 """Two inputs, some hidden units, one output: a perceptron solves a checkerboard of points.
 
-    python scripts/xor_main.py                          # 4 sigmoid units, trained: seconds
+    python scripts/xor_main.py                          # 4 sigmoid units, trained
     python scripts/xor_main.py --act step --hid 4       # weights set by hand, every number shown
     python scripts/xor_main.py --hid 4 --seeds 1000     # how many of 1,000 starts solve it
     python scripts/xor_main.py --set_weights --epoch 4100   # trained on from hand-set weights
-    python scripts/xor_main.py --size 7 --seeds 200     # 7 x 7 points, 12 units: 99 %, 30 s
+    python scripts/xor_main.py --size 7 --seeds 200     # 7 x 7 points, 12 units
     python scripts/xor_main.py --size 5 --animate       # a moving picture of the training
 
 Prints the weights, each unit's dividing line as an equation and the activations at every point;
@@ -47,7 +47,8 @@ def parse_args(argv=None):
     add_flag(group, "--set_weights", text + "given: to that epoch, by --lr, --decay, --hold")
     text = "factor of hand-set weights for sigmoid units (default: 10)"
     group.add_argument("--scale", type=number(float, above=0), help=text)
-    text = "beyond 3 x 3 points --lr is 0.4/(size-1) and --epoch 4000 (size-1), if not given"
+    text = "if not given, --lr is 0.4/(size-1) and --epoch 4000 (size-1) beyond 3 x 3 points; of "
+    text += "hand-set weights --hold is --epoch"
     group = parser.add_argument_group("training (full batch, Adam, cosine schedule)", text)
     for name, field, kind, text in TRAINING:
         text += f" (default: {getattr(Recipe, field):g})"
@@ -125,15 +126,16 @@ def main(argv=None):
     histories, interrupts = zip(*processes.gather((history, interrupted), folder), strict=True)
     history.merge(histories)
     summary = results.summary(history, recipe if trained else None, args.set_weights)
-    save(folder, history, summary)
+    title = summary["title"] + f"; seed {summary['seed']}" * (args.seeds > 1)
+    save(folder, history, summary, title)
     if args.animate and history.last.epoch:
-        animate(folder, history, summary, recipe)
+        animate(folder, history, summary, title, recipe)
     print("\n".join([*results.result_lines(summary), f"Run folder: {folder}"]))
     return 130 if any(interrupts) else 0 if history.last.solved.any() else 1
 
 
-def save(folder, history, summary):
-    """Everything a run leaves, the networks first."""
+def save(folder, history, summary, title):
+    """Everything a run leaves, the networks first; title: of the figures of the network shown."""
     from xor import checkpoint, plots
 
     shown = summary["shown"]
@@ -143,28 +145,26 @@ def save(folder, history, summary):
     folder.save_csv("activations.csv", summary["activations"])
     if history.reports:
         folder.save_csv("metrics.csv", history.rows())
-    many = len(history.seeds) > 1
-    title = summary["title"] + f"; seed {summary['seed']}" * many
     folder.save_figure(plots.hidden_units(network, *points, title), "hidden.png")
     folder.save_figure(plots.output_region(network, *points, title), "output.png")
     folder.save_figure(plots.diagram(network, title), "network.png")
     if history.last.epoch:
         epochs = summary["first_right"], summary["stays_right_from"]
         folder.save_figure(plots.learning(*history.curves(), shown, *epochs, title), "learning.png")
-    if many and summary["solved"]:
+    if summary.get("solved"):
         last = history.last.of(history.last.solved)
         epochs = last.first_right, last.stays_right_from
         figure = plots.epochs_to_solve(*epochs, len(history.seeds), summary["title"])
         folder.save_figure(figure, "epochs_to_solve.png")
 
 
-def animate(folder, history, summary, recipe):
+def animate(folder, history, summary, title, recipe):
     """The moving picture of the network shown, from its last draw on."""
     from xor import animation
     from xor.train import redraw_seed
 
     seed, draw = summary["seed"], int(history.last.draws[summary["shown"]])
-    title = summary["title"] + f"; seed {seed}" + f", draw {draw}" * (draw > 1)
+    title += f", draw {draw}" * (draw > 1)
     seed = redraw_seed(seed, draw - 1) if draw > 1 else seed
     n_epochs = min(recipe.epochs, history.last.epoch - (draw - 1) * recipe.epochs)
     size = summary["size"]

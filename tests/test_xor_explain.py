@@ -42,7 +42,7 @@ def evaluated(condition, values):
 def test_spare_units_have_no_line():
     network, (inputs, targets) = hand_set(3, n_hidden=5), grid(3)
     assert conditions(network)[0][4] == "0 >= 0 (everywhere)"
-    assert idle_units(network, inputs) == [5]
+    assert idle_units(network, inputs) == [5] and idle_units(network, inputs[:1]) == [1, 2, 3, 4, 5]
     loss, accuracy, wrong = score(network, inputs, targets)
     assert loss.isnan().all() and accuracy.item() == 100 and not wrong.any()
 

@@ -32,7 +32,7 @@ def test_networks_that_are_left_do_not_change_the_others():
     for step in range(6):
         if step == 3:
             ours = ours[chosen]
-            other.go_on([ours], chosen)
+            other.select([ours], chosen)
         adam.step([gradient.clone()], 0.1)
         other.step([gradient[chosen] if step >= 3 else gradient.clone()], 0.1)
     torch.testing.assert_close(ours, whole[chosen])

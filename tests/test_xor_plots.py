@@ -12,10 +12,11 @@ from xor.model import hand_set, random_networks
 from xor.tasks import grid
 
 
+@plots.own_style
 def saved(figure):
     """The PNG of a figure; a warning is an error."""
     buffer = io.BytesIO()
-    with warnings.catch_warnings(), plots.default_style():
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", DeprecationWarning)  # old versions warn of each other
         figure.savefig(buffer, format="png", dpi=40)
@@ -75,5 +76,5 @@ def test_epochs_to_solve_shows_both_epochs():
     for panel, values in zip(figure.axes, ([10, 20, 30], [10, 20, 900]), strict=True):
         assert sum(patch.get_height() for patch in panel.patches) == 3
         labels = [text.get_text() for text in panel.get_legend().get_texts()]
-        assert labels == [f"{k} %: {v}" for k, v in zip((10, 50, 90), values, strict=True)]
+        assert labels == [f"{k}%: {v}" for k, v in zip((10, 50, 90), values, strict=True)]
     saved(figure)

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from xor.explain import score
 from xor.model import random_networks
-from xor.plots import POINTS, default_style, draw_square, figure_of, over_square, units_shown
+from xor.plots import POINTS, draw_square, figure_of, over_square, own_style, units_shown
 from xor.tasks import grid
 from xor.train import train
 
@@ -37,7 +37,7 @@ def train_again(seed, n_hidden, size, recipe, n_epochs):
     return networks | {record.epoch: model.network(0)}
 
 
-@default_style()
+@own_style
 def learning(networks, size, title):
     """A frame per entry of `networks` (epoch: network): the output over the square, the hidden
     units' dividing lines, the points by target, right or wrong. Returns the bytes of a GIF."""

@@ -2,7 +2,7 @@
 
 import torch
 
-from xor.model import losses
+from xor.model import losses, points_right
 
 
 def linear_form(coefficients, names, constant):
@@ -63,15 +63,14 @@ def score(model, inputs, targets):
     """Loss (S,), mean binary cross-entropy in nats (NaN for steps, whose output is no probability),
     accuracy (S,) in percent, and which points are wrong (S, N)."""
     logits = model.logits(inputs)  # (S, N)
-    wrong = (logits >= 0) != (targets > 0.5)
-    loss = losses(logits, targets)
+    right, loss = points_right(logits, targets), losses(logits, targets)
     if model.act == "step":
         loss = torch.full_like(loss, torch.nan)
-    return loss, 100 * (~wrong).float().mean(1), wrong
+    return loss, 100 * right.float().mean(1), ~right
 
 
 def idle_units(network, inputs):
     """Hidden units of a single network (numbers from 1) whose line has all points on one side."""
     network.logits(inputs)
     on = network.hidden[0] >= 0.5  # (N, H)
-    return [k + 1 for k in range(network.n_hidden) if bool(on[:, k].all() or not on[:, k].any())]
+    return ((on == on[0]).all(0).nonzero()[:, 0] + 1).tolist()

@@ -2,8 +2,8 @@
 
 import torch
 
-from xor.model import MLP, losses
-from xor.train import REPORT_EVERY, joined, points_right, untrained
+from xor.model import MLP, losses, points_right
+from xor.train import REPORT_EVERY, joined, untrained
 
 MAX_CURVES = 100  # networks whose loss and accuracy are kept of every epoch
 CHUNK_SIZE = 1_000_000  # logits kept until their losses are computed, many epochs at once
@@ -11,7 +11,8 @@ CHUNK_SIZE = 1_000_000  # logits kept until their losses are computed, many epoc
 
 class History:
     """The networks of a run and the Records of their training: those of every REPORT_EVERY-th epoch
-    and the last, and loss and accuracy of the first networks at every epoch. All on the CPU."""
+    and the last, and loss and accuracy of the first networks at every epoch. What is kept of an
+    epoch is on the CPU, the networks are once it is closed."""
 
     def __init__(self, model, inputs, targets, seeds=None):
         self.model, self.seeds = model, list(seeds or range(model.n_networks))
@@ -57,7 +58,7 @@ class History:
     def merge(self, histories):
         """Become the history of all processes' networks. Where a process has ended earlier its last
         report stays; the curves are those of the first one."""
-        weights = zip(*(history.model.weights() for history in histories), strict=True)
+        weights = zip(*(history.model.parameters() for history in histories), strict=True)
         self.model = MLP(*(torch.cat(parts).data for parts in weights), act=self.model.act)
         self.seeds = [seed for history in histories for seed in history.seeds]
         longest = max(len(history.reports) for history in histories)

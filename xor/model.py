@@ -4,9 +4,10 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, linear
 
+from xor.recipes import Recipe
 from xor.tasks import XorError, grid
 
-PARAMETERS = ("hid_weight", "hid_bias", "out_weight", "out_bias")
+SPREAD = 0.2  # radians, standard deviation about its diagonal of a dividing line's direction
 
 
 class MLP(nn.Module):
@@ -25,10 +26,6 @@ class MLP(nn.Module):
         self.out_bias = nn.Parameter(out_bias)
         self.n_networks, self.n_hidden = hid_bias.shape
         self.hidden = None
-
-    def weights(self):
-        """The four parameters in the order of PARAMETERS."""
-        return self.hid_weight, self.hid_bias, self.out_weight, self.out_bias
 
     def activate(self, net_input):
         if self.act == "sig":
@@ -70,12 +67,17 @@ class MLP(nn.Module):
 
     def subset(self, chosen):
         """The chosen networks (a tensor of indices or a mask over S), copied."""
-        return MLP(*(weight.detach()[chosen].clone() for weight in self.weights()), act=self.act)
+        return MLP(*(weight.data[chosen].clone() for weight in self.parameters()), act=self.act)
 
     def moved(self, middle):
         """These networks for inputs from which `middle` has been subtracted, a copy."""
-        weight, bias, *output = (weight.detach().clone() for weight in self.weights())
+        weight, bias, *output = (weight.data.clone() for weight in self.parameters())
         return MLP(weight, bias + middle * weight.sum(-1), *output, act=self.act)
+
+
+def points_right(logits, targets):
+    """Whether each point is on its side (..., S, N); the output is 1 from a net input of 0 on."""
+    return (logits >= 0) == (targets > 0.5)
 
 
 def losses(logits, targets):
@@ -84,20 +86,20 @@ def losses(logits, targets):
     return binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(-1)
 
 
-def random_networks(seeds, n_hidden, size, init=3.0, spread=0.2):
+def random_networks(seeds, n_hidden, size, init=Recipe.init):
     """One sigmoid network per seed; a network depends on its own seed and on no other.
 
     Each hidden unit's dividing line passes through a random point of the square [0, size-1]^2, so
     that no unit starts where it cannot tell the points apart. Its steepest direction, of slope
-    `init`, is that of the network, one of the four diagonals drawn at random, give or take `spread`
-    radians (normal): the lines start nearly parallel and sort themselves along it. Output weights
-    are half-normal with alternating signs, the output bias is 0.
+    `init`, is that of the network, one of the four diagonals drawn at random, give or take SPREAD
+    (normal): the lines start nearly parallel and sort themselves along it. Output weights are
+    half-normal with alternating signs, the output bias is 0.
     """
     parts, signs = [], 1 - 2 * (torch.arange(n_hidden) % 2)  # + - + - (H,)
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
         diagonal = (torch.randint(4, (), generator=generator) + 0.5) * torch.pi / 2
-        angle = diagonal + spread * torch.randn(n_hidden, generator=generator)  # (H,)
+        angle = diagonal + SPREAD * torch.randn(n_hidden, generator=generator)  # (H,)
         point = torch.rand(n_hidden, 2, generator=generator) * (size - 1)  # (H, 2)
         weight = init * torch.stack([angle.cos(), angle.sin()], dim=1)  # (H, 2)
         bias = -(weight * point).sum(1)  # (H,)

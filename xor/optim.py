@@ -8,7 +8,7 @@ import math
 
 import torch
 
-MOMENT_1, MOMENT_2, TINY = 0.9, 0.999, 1e-8  # the usual constants
+BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # the usual constants
 
 
 class Adam:
@@ -16,26 +16,27 @@ class Adam:
 
     def __init__(self, parameters, decays):
         self.parameters, self.decays = [p.data for p in parameters], decays
-        self.means = [torch.zeros_like(p) for p in self.parameters]
-        self.squares = [torch.zeros_like(p) for p in self.parameters]
+        self.exp_avgs = [torch.zeros_like(p) for p in self.parameters]
+        self.exp_avg_sqs = [torch.zeros_like(p) for p in self.parameters]
         self.steps = 0
 
-    def step(self, gradients, rate):
+    def step(self, gradients, lr):
         """One update by the gradients, which it changes."""
         self.steps += 1
-        correction = math.sqrt(1 - MOMENT_2**self.steps)
-        rate *= correction / (1 - MOMENT_1**self.steps)
-        groups = zip(self.parameters, gradients, self.decays, self.means, self.squares, strict=True)
-        for parameter, gradient, decay, mean, square in groups:
+        correction = math.sqrt(1 - BETA2**self.steps)
+        lr *= correction / (1 - BETA1**self.steps)
+        moments = zip(self.exp_avgs, self.exp_avg_sqs, strict=True)
+        groups = zip(self.parameters, gradients, self.decays, moments, strict=True)
+        for parameter, gradient, decay, (exp_avg, exp_avg_sq) in groups:
             if decay:
                 gradient.add_(parameter, alpha=decay)
-            mean.lerp_(gradient, 1 - MOMENT_1)
-            square.mul_(MOMENT_2).addcmul_(gradient, gradient, value=1 - MOMENT_2)
-            parameter.addcdiv_(mean, square.sqrt().add_(TINY * correction), value=-rate)
+            exp_avg.lerp_(gradient, 1 - BETA1)
+            exp_avg_sq.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+            parameter.addcdiv_(exp_avg, exp_avg_sq.sqrt().add_(EPS * correction), value=-lr)
 
-    def go_on(self, parameters, chosen):
+    def select(self, parameters, chosen):
         """Continue with some of the networks (a mask over the leading axis), whose parameters are
         given anew."""
         self.parameters = [p.data for p in parameters]
-        self.means = [mean[chosen] for mean in self.means]
-        self.squares = [square[chosen] for square in self.squares]
+        self.exp_avgs = [moment[chosen] for moment in self.exp_avgs]
+        self.exp_avg_sqs = [moment[chosen] for moment in self.exp_avg_sqs]

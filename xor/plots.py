@@ -1,7 +1,7 @@
 """Figures of a perceptron: what each unit does over the input square, its diagram, its training.
 
 Every function takes a network with a leading axis S = 1 or plain arrays and returns a Figure, drawn
-in matplotlib's default style whatever the environment sets; save it under `default_style` as well.
+in matplotlib's default style whatever the user's settings are; save it under `own_style` as well.
 """
 
 import matplotlib.style
@@ -11,6 +11,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+
+from xor.results import quantiles
 
 MARGIN = 0.5  # how far a picture reaches beyond the points
 RESOLUTION = 241  # samples per side
@@ -22,11 +24,7 @@ POINTS = {  # by target
     0: dict(marker="s", ms=8, mfc="black", mec="white", mew=1.2),
     1: dict(marker="o", ms=9, mfc="white", mec="black", mew=1.2),
 }
-
-
-def default_style():
-    """A context, and a decorator, in which nothing inherited (matplotlibrc, a notebook) counts."""
-    return matplotlib.style.context("default")
+own_style = matplotlib.style.context("default")  # a decorator
 
 
 def figure_of(width, height, title):
@@ -58,7 +56,7 @@ def units_shown(network, title):
     return shown, title
 
 
-@default_style()
+@own_style
 def hidden_units(network, inputs, targets, title):
     """One panel per hidden unit: activation over the input square, dividing line, the points."""
     axis, hidden, _ = over_square(network, int(inputs.max()) + 1)
@@ -77,7 +75,7 @@ def hidden_units(network, inputs, targets, title):
     return figure
 
 
-@default_style()
+@own_style
 def output_region(network, inputs, targets, title):
     """The output over the input square, where it changes sides, and the hidden units' lines."""
     axis, hidden, output = over_square(network, int(inputs.max()) + 1)
@@ -124,7 +122,7 @@ def add_key(figure, panels, label, edge=False):
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False)
 
 
-@default_style()
+@own_style
 def diagram(network, title):
     """The network drawn, every weight and bias on its edge or node, width and colour by value.
 
@@ -188,7 +186,7 @@ def diagram(network, title):
     return figure
 
 
-@default_style()
+@own_style
 def learning(loss, accuracy, shown, first_right, stays_right_from, title):
     """Loss and accuracy at every epoch: network `shown` thick, the others thin.
 
@@ -219,7 +217,7 @@ def learning(loss, accuracy, shown, first_right, stays_right_from, title):
     return figure
 
 
-@default_style()
+@own_style
 def epochs_to_solve(first_right, stays_right_from, n_networks, title):
     """When the networks that solved it had every point right: for the first time, and for good.
 
@@ -236,9 +234,8 @@ def epochs_to_solve(first_right, stays_right_from, n_networks, title):
         (lower, since, "every point right from this epoch on"),
     ):
         panel.hist(values, bins, color="tab:blue", alpha=0.85)
-        for level, style in ((10, ":"), (50, "-"), (90, "--")):
-            at = np.percentile(values, level, method="inverted_cdf")
-            panel.axvline(at, color="black", ls=style, label=f"{level} %: {at:.0f}")
+        for (level, epoch), style in zip(quantiles(values).items(), (":", "-", "--"), strict=True):
+            panel.axvline(epoch, color="black", ls=style, label=f"{level}: {epoch}")
         panel.set(xscale="log", xlabel=words, ylabel="networks")
         panel.xaxis.set_major_formatter("{x:g}")
         panel.tick_params(labelbottom=True)

@@ -17,18 +17,8 @@ class Recipe:
 
 
 def default_recipe(size, **given):
-    """The Recipe for size x size points, with the fields that are given.
-
-    Beyond 3 x 3 the recipe of 3 x 3 leaves a third (5 x 5, 8 units) and three quarters (7 x 7, 12
-    units) of the networks stuck. Most of their wrong points lie beyond x + y = size - 1: no line is
-    left there, while those nearer the origin share gaps or have left the square. With lines along
-    x + y 20 of 83 networks (5 x 5) and 0 of 90 (7 x 7) get through, along x - y, which needs small
-    biases, 114 of 117 and 47 of 110. For weight decay shrinks the bias of a line far from the
-    origin, and every step of its weights moves it by that distance. So training takes the middle of
-    the board as the origin, without decay of biases, in smaller and more steps; the weights saved
-    are for x and y as they are. One network in 100 still gets stuck: some of its lines have turned
-    across the others.
-    """
+    """The Recipe for size x size points, with the fields that are given. Beyond 3 x 3 training is
+    centred, or lines far from the origin would be lost (results/reference/report.md, Part 2)."""
     if size > 3:
         steps = {"epochs": 4_000 * (size - 1), "learning_rate": 0.4 / (size - 1), "centred": True}
         given = steps | given

@@ -7,7 +7,7 @@ import torch
 
 from xor.explain import activation_table, activations, conditions, idle_units, score
 from xor.history import MAX_CURVES
-from xor.model import PARAMETERS, units_needed
+from xor.model import units_needed
 
 QUANTILES = {"10%": 10, "50%": 50, "90%": 90}
 
@@ -38,7 +38,6 @@ def summary(history, recipe=None, by_hand=False):
     epochs = [int(e[shown]) for e in (last.first_right, last.stays_right_from)]
     first, since = (epoch if epoch >= 0 and last.epoch else None for epoch in epochs)
     return {
-        "task": f"{size} x {size}",
         "size": size,
         "hidden": model.n_hidden,
         "activation": model.act,
@@ -52,9 +51,8 @@ def summary(history, recipe=None, by_hand=False):
         "accuracy": accuracy[shown].item(),
         "first_right": first,
         "stays_right_from": since,
-        "solved_at": since,
         "wrong_points": inputs[wrong[shown]].int().tolist(),
-        "weights": {name: getattr(network, name).detach()[0].tolist() for name in PARAMETERS},
+        "weights": {name: weight[0].tolist() for name, weight in network.state_dict().items()},
         "hidden_conditions": hidden,
         "output_condition": output,
         "idle_units": idle_units(network, inputs),
@@ -84,11 +82,11 @@ def _counts(record, loss, wrong):
 
 
 def quantiles(values):
-    """For each level the smallest value that at least this share of the values (a tensor of whole
-    numbers) does not exceed; None where there are no values."""
+    """For each level the smallest value that at least this share of the values (whole numbers) does
+    not exceed; None where there are no values."""
     if not len(values):
         return None
-    found = np.percentile(values.numpy(), list(QUANTILES.values()), method="inverted_cdf")
+    found = np.percentile(values, list(QUANTILES.values()), method="inverted_cdf")
     return dict(zip(QUANTILES, map(int, found), strict=True))
 
 

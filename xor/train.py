@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 
-from xor.model import MLP, losses, random_networks
+from xor.model import MLP, losses, points_right, random_networks
 from xor.optim import Adam
 from xor.recipes import Recipe, default_recipe
 from xor.tasks import XorError
@@ -80,11 +80,6 @@ class Record(NamedTuple):
 PER_NETWORK = ("logits", "first_right", "stays_right_from", "draws")
 
 
-def points_right(logits, targets):
-    """Whether each point is on its side (S, N); the output is 1 from a net input of 0 on."""
-    return (logits >= 0) == (targets > 0.5)
-
-
 def untrained(model, inputs, targets):
     """The record of epoch 0."""
     never = torch.full((model.n_networks,), -1, device=inputs.device)
@@ -113,7 +108,7 @@ def train(model, inputs, targets, recipe=None, seeds=None, store_every=REPORT_EV
     groups = []
     for start in range(0, model.n_networks, GROUP_SIZE):
         some = slice(start, start + GROUP_SIZE)
-        group = MLP(*(weight.data[some] for weight in model.weights()))  # the same memory
+        group = MLP(*(weight.data[some] for weight in model.parameters()))  # the same memory
         groups.append(_train_group(group, inputs, targets, recipe, seeds[some], store_every))
     records = [None] * len(groups)
     try:
@@ -133,11 +128,12 @@ def _train_group(group, inputs, targets, recipe, seeds, store_every):
     record, middle = untrained(group, inputs, targets), recipe.centred * (size - 1) / 2
     decays = recipe.decay, recipe.decay * (not recipe.centred), 0, 0
     networks, inputs = group.subset(places).moved(middle), inputs - middle
-    optimizer = Adam(networks.weights(), decays)
+    optimizer = Adam(networks.parameters(), decays)
 
     def store():
-        for weight, trained in zip(group.weights(), networks.moved(-middle).weights(), strict=True):
-            weight.data[places] = trained.data
+        trained = networks.moved(-middle).parameters()
+        for weight, new in zip(group.parameters(), trained, strict=True):
+            weight.data[places] = new.data
 
     try:
         for epoch in range(1, last + 1):
@@ -153,19 +149,19 @@ def _train_group(group, inputs, targets, recipe, seeds, store_every):
             going_on = ~record.solved
             if step:
                 cosine = 0.5 * (1 + math.cos(math.pi * (step - 1) / recipe.epochs))
-                gradients = [weight.grad for weight in networks.weights()]
+                gradients = [weight.grad for weight in networks.parameters()]
                 optimizer.step(gradients, recipe.learning_rate * cosine)
                 going_on |= epoch - record.stays_right_from < recipe.hold
             if reporting and not bool((mine := going_on[places]).all()):  # (R,)
                 places, networks = places[mine], networks.subset(mine)
-                optimizer.go_on(networks.weights(), mine)
+                optimizer.select(networks.parameters(), mine)
             if epoch == last or not len(places):
                 return
             if step == 0:
                 new = [redraw_seed(seeds[place], draw) for place in places.tolist()]
                 networks = random_networks(new, group.n_hidden, size, recipe.init)
                 networks = networks.to(group.out_bias).moved(middle)
-                optimizer = Adam(networks.weights(), decays)
+                optimizer = Adam(networks.parameters(), decays)
                 record = record.redrawn(places)
     finally:
         store()
