@@ -33,6 +33,8 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if args.against and not (Path(args.against) / "scripts" / "seq_train.py").is_file():
         parser.error(f"--against {args.against} is no checkout of this project")
+    if args.against and args.parts:
+        parser.error(f"--against compares whole commands, no parts: leave out {args.parts[0]}")
     args.parts = ["against"] if args.against else args.parts or list(DEFAULT)
     return args
 

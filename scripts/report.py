@@ -51,20 +51,20 @@ def main(argv=None):
     sections = {part: import_module(f"reporting.{part}") for part in PART_NAMES}
     out = Path(args.out or (ROOT / "results" / "quick" if args.quick else REFERENCE)).expanduser()
     check_writable(out / "report.md")
+    measured = {part: Measured(out, part, args.quick, args.data_dir) for part in PART_NAMES}
     start = time.perf_counter()
     # Half an hour is not enough for everything, a quick look is not a benchmark.
     everything = ["kuzu", "xor", "anbn", "languages"] + ["speed"] * (not args.quick)
     for part in [args.only] if args.only else everything:
         if not args.text_only:
-            sections[part].measure(Measured(out, part, args.quick), args.data_dir)
+            sections[part].measure(measured[part])
     texts = [(Path(__file__).parent / "reporting" / "report.md").read_text(encoding="utf-8")]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for part, section in sections.items():
-        measured = Measured(out, part, args.quick)
-        if any(measured.folder.rglob("*.json")):  # not its notes alone
-            texts.append(section.text(measured))
+        if any(measured[part].folder.rglob("*.json")):  # not its notes alone
+            texts.append(section.text(measured[part]))
             if hasattr(section, "readme") and out.resolve() == REFERENCE:
-                readme = replace_between_markers(readme, part, section.readme(measured))
+                readme = replace_between_markers(readme, part, section.readme(measured[part]))
     report = "\n".join(texts).rstrip() + "\n"
     write_whole(out / "report.md", report)
     if args.html:

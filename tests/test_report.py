@@ -3,14 +3,17 @@
 import importlib
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from html import escape
 from pathlib import Path
 
+import matplotlib
 import pytest
 import report
 
+from benchmarks import growth
 from common.options import BadInput
 from reporting import measured
 
@@ -64,6 +67,7 @@ def test_a_run_is_kept_with_its_command_and_figures(tmp_path):
     run = found["step"]["run"]
     assert run["command"] == "python scripts/xor_main.py --task xor --act step --hid 2"
     assert run["seconds"] > 0 and run["device"].startswith("cpu: ") and run["started"]
+    assert run["versions"].keys() == {"python", "torch", "numpy", "matplotlib"}
     assert found["step"]["accuracy"] == 100
     assert sorted(path.name for path in (tmp_path / "xor" / "step").iterdir()) == [
         "network.png",
@@ -90,6 +94,33 @@ def test_pictures_that_were_not_drawn_are_left_out(tmp_path, monkeypatch):
     assert text == "![Drawn.](xor/step/network.png)\n\n*Drawn.*  3"
 
 
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("part", report.PART_NAMES)
+def test_every_command_can_be_typed(part, quick, tmp_path, monkeypatch):
+    section, lines = SECTIONS[part], []
+
+    def run(self, name, command, figures=(), then=(), unshown=""):
+        lines.append(f"{command} {unshown} --quiet --out x")
+        lines.extend(f"{line} --run x --out x" for line in then)
+
+    monkeypatch.setattr(measured.Measured, "run", run)
+    monkeypatch.setattr(measured.Measured, "__getitem__", lambda *_: {"data": "built-in"})
+    monkeypatch.setattr(section, "call", lines.append, raising=False)
+    section.measure(measured.Measured(tmp_path / "a folder", part, quick, str(tmp_path)))
+    assert lines
+    for line in lines:
+        script, *words = shlex.split(line)
+        importlib.import_module(script.removesuffix(".py")).parse_args(words)
+
+
+@pytest.mark.slow
+def test_a_place_is_that_of_the_folder_one_is_in(tmp_path, monkeypatch):
+    """Of a run and of a report, whose names may hold a space."""
+    monkeypatch.chdir(tmp_path)
+    folder = measured.call("xor_main.py --task xor --act step --quiet --out 'a folder'")
+    assert folder.parent == Path("a folder", "xor") and (folder / "summary.json").exists()
+
+
 def test_a_command_that_fails_ends_the_report():
     with pytest.raises(BadInput, match="status 2.*at least 1"):
         measured.call("xor_main.py --hid 0")
@@ -99,6 +130,13 @@ def test_a_place_that_cannot_be_written_to_is_found_before_measuring(within, tmp
     (tmp_path / "file").write_text("")
     done = within(report, "--only", "xor", "--out", tmp_path / "file")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout
+
+
+def test_settings_of_the_user_do_not_change_how_growth_is_drawn():
+    rows = json.loads((report.REFERENCE / "speed" / "growth.json").read_text())["growth"]
+    plain = growth.draw(rows, "cpu")
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        assert growth.draw(rows, "cpu") == plain
 
 
 def test_table_and_markers():

@@ -44,7 +44,7 @@ def against(other, rounds):
     for line in COMPARED:
         one_core = "--net conv" not in line
         pairs = [
-            [_timed(root, line, one_core)[2] for root in (Path(other), ROOT)]
+            [_timed(root, line, one_core)[2] for root in (Path(other).resolve(), ROOT)]
             for _ in range(rounds + 1)
         ][1:]  # the first may compile
         theirs, ours = (median(column) for column in zip(*pairs, strict=True))
@@ -53,13 +53,17 @@ def against(other, rounds):
         yield row | {"rounds": rounds}
 
 
+def _take_one_core():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
 def _timed(root, line, one_core=False):
     """Seconds to the first line and to the end of a command, and of its training alone where its
     summary says so. Raises BadInput if it leaves none."""
     script, *words = line.split()
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-u", str(root / "scripts" / script), *words, "--out", out]
-        pin = {"preexec_fn": lambda: os.sched_setaffinity(0, {0})} if one_core else {}
+        pin = {"preexec_fn": _take_one_core} if one_core else {}
         start = time.perf_counter()
         how = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "cwd": root, **pin}
         how["env"] = os.environ | {"PYTHONPATH": str(root)}  # where its scripts do not see to it

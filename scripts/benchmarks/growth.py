@@ -8,6 +8,7 @@ import io
 import time
 from statistics import median
 
+import matplotlib.style
 from matplotlib.figure import Figure
 
 from anbn.counting import CountingLanguage
@@ -52,6 +53,7 @@ def measure(kind, networks, length, hidden, rounds):
     return median(seconds(UPDATES) for _ in range(rounds)) * 1000 / BATCH
 
 
+@matplotlib.style.context("default")
 def draw(rows, hardware):
     """PNG: one panel per growing size, logarithmic on both axes."""
     figure = Figure(figsize=(11, 3.8), layout="constrained")

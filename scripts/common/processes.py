@@ -89,8 +89,7 @@ class Processes:
             local = int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()
             device = torch.device("cuda", local)
             torch.cuda.set_device(device)
-        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        distributed.init_process_group(backend, timeout=timedelta(days=7))  # longer than training
+        distributed.init_process_group("gloo", timeout=timedelta(days=7))  # longer than training
         signal.signal(signal.SIGTERM, self._terminated)
         common.ended = self._ended
         if not self.first:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib
+import numpy
 import torch
 
 import common
@@ -102,7 +103,8 @@ class RunFolder:
             "options": vars(args),
             "command": " ".join([Path(sys.executable).name, *sys.argv]),
             "device": describe(device),
-            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+            "versions": {"python": platform.python_version()}
+            | {package.__name__: package.__version__ for package in (torch, numpy, matplotlib)},
             "git_commit": git_commit(),
             "started": stamp,
         }

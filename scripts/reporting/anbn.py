@@ -23,7 +23,7 @@ MOVING = ("anbn_srn2", "anb2nc3n_lstm3")
 EXCESS_AND_TIME = "{excess_cross_entropy[50%]:.4f} | {training_seconds:.0f} s"
 
 
-def measure(measured, data_dir):
+def measure(measured):
     experiments = hand_set(measured, EXACT, (), ["seq_plot.py --quiet"])
     for name in SHOWN.values() if measured.quick else TASKS:
         plot = "seq_plot.py --quiet" + " --animate" * (name in MOVING)

@@ -24,7 +24,7 @@ RUNS = {f"{name}_far": (name, "far") for name in TASKS}
 RUNS |= {f"{name}_usual": (name, "usual") for name in USUAL}
 
 
-def measure(measured, data_dir):
+def measure(measured):
     experiments = []
     for run, (name, recipe) in RUNS.items():
         options, _, n_most = TASKS[name]

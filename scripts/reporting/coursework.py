@@ -8,7 +8,7 @@ import shlex
 from reporting.measured import call, read_json, success, table
 
 
-def measure(measured, data_dir):
+def measure(measured):
     call(f"bench.py coursework --json {shlex.quote(str(measured.folder / 'bench.json'))}")
 
 

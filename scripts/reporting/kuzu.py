@@ -22,12 +22,12 @@ PICTURES = ("confusion.png", "learning_curves.png")
 SHOWING_IMAGES = ("confused_pairs.png", "weights.png", "filters.png")  # only ours are published
 
 
-def measure(measured, data_dir):
+def measure(measured):
     for net in NETS:
         seeds = 1 if measured.quick else SEEDS
         command = f"kuzu_main.py --net {net} --seed {FIRST_SEED} --seeds {seeds}"
         command += " --epochs 2" if measured.quick and net == "conv" else ""
-        command += f" --data_dir {shlex.quote(data_dir)}" if data_dir else ""
+        command += f" --data_dir {shlex.quote(measured.data_dir)}" if measured.data_dir else ""
         measured.run(net, command, PICTURES + SHOWING_IMAGES)
         if "built-in" not in measured[net]["data"]:
             for file in SHOWING_IMAGES:

@@ -42,7 +42,7 @@ EXACT = ("anbmcmdn", "anbmcndm", "anbmcn+m", "dyck1")
 N_HEIGHTS = 7  # of a stack, in the table
 
 
-def measure(measured, data_dir):
+def measure(measured):
     experiments = hand_set(measured, EXACT)
     for name in IN_QUICK if measured.quick else TASKS:
         then = ["seq_plot.py --quiet"] if name == "nested_lstm3" else ()

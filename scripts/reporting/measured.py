@@ -21,10 +21,12 @@ FIRST_SEED = 20_000  # no recipe, and not the difficulty of the built-in images,
 
 
 class Measured:
-    """The experiments of one part, as files under `folder`/<part>/."""
+    """The experiments of one part, as files under `folder`/<part>/. quick: fewer of them; data_dir:
+    where the images of Part 1 lie, if given."""
 
-    def __init__(self, folder, part, quick):
+    def __init__(self, folder, part, quick=False, data_dir=None):
         self.folder, self.part, self.quick = Path(folder) / part, part, quick
+        self.data_dir = data_dir
 
     def run(self, name, command, figures=(), then=(), unshown=""):
         """Run a command line such as "xor_main.py --act step", keep its summary.json with the
@@ -83,10 +85,9 @@ class Measured:
         in which."""
         places = {}
         for name, found in self.those_of(names).items():
-            run, place = found["run"], "on an AMD EPYC, by an earlier version of this project"
-            if run.get("device"):
-                day, torch = run["started"][:8], run["versions"]["torch"]
-                place = f"on {run['device']}, {day[:4]}-{day[4:6]}-{day[6:]}, torch {torch}"
+            run = found["run"]
+            day, torch = run["started"][:8], run["versions"]["torch"]
+            place = f"on {run['device']}, {day[:4]}-{day[4:6]}-{day[6:]}, torch {torch}"
             places.setdefault(place, []).append(name)
         *few, (most, _) = sorted(places.items(), key=lambda item: len(item[1]))
         told = [f"{', '.join(names)} {place}" for place, names in few]
@@ -119,10 +120,10 @@ def call(command):
     """
     script, *options = shlex.split(command)
     line = [sys.executable, str(ROOT / "scripts" / script), *options]
-    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(line, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         raise BadInput(f"{command} ended with status {done.returncode}: {done.stderr.strip()}")
-    return Path(done.stdout.strip().splitlines()[-1].split()[-1])
+    return Path(done.stdout.splitlines()[-1].removeprefix("Run folder: "))
 
 
 def read_json(path):

@@ -6,7 +6,7 @@ from anbn.recipes import MAX_ROTATED
 from reporting.measured import call, read_json, table
 
 
-def measure(measured, data_dir):
+def measure(measured):
     figure = shlex.quote(str(measured.folder / "growth.png"))
     for name, command in (("bench", "bench.py"), ("growth", f"bench.py growth --figure {figure}")):
         file = shlex.quote(str(measured.folder / f"{name}.json"))
@@ -17,6 +17,7 @@ def text(measured):
     bench, growing = (read_json(measured.folder / f"{name}.json") for name in ("bench", "growth"))
     return measured.write(
         **{key: bench[key] for key in ("hardware", "date", "torch")},
+        rounds=bench["xor"][0]["rounds"],
         ratios=ratios(bench),
         startup=startup(bench),
         growth=growth(growing),

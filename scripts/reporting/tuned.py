@@ -18,10 +18,11 @@ ELSEWHERE = {  # on 60,000 training images: coursework, and the source report
 SEEDS = 5
 
 
-def measure(measured, data_dir):
-    if not data_dir or not Path(data_dir).is_dir():
-        raise BadInput(f"no folder {data_dir}: say with --data_dir where KMNIST's files lie")
-    where = f"--data_dir {shlex.quote(str(data_dir))}"
+def measure(measured):
+    folder = measured.data_dir
+    if not folder or not Path(folder).is_dir():
+        raise BadInput(f"no folder {folder}: say with --data_dir where KMNIST's files lie")
+    where = f"--data_dir {shlex.quote(folder)}"
     many = "--epochs 2" if measured.quick else f"--seeds {SEEDS}"
     one = "--epochs 2" if measured.quick else f"--seed {FIRST_SEED}"
     for net in NETS:
@@ -30,15 +31,17 @@ def measure(measured, data_dir):
             f"{net}_equal": f"--recipe tuned {one}",  # and the classic recipe for as long
             net: f"--recipe tuned {many}",
         }.items():
-            command = f"kuzu_main.py --net {net} {options}"
-            measured.run(name, command, ("confusion.png", "learning_curves.png"), unshown=where)
+            shown = ("confusion.png",) if name == "conv" else ()
+            measured.run(name, f"kuzu_main.py --net {net} {options}", shown, unshown=where)
 
 
 def text(measured):
+    equal = [f"{net}_equal" for net in NETS]
     return measured.write(
         data=measured["conv"]["data"],
+        where=measured.where(*NETS, *equal, *(f"classic_{net}" for net in NETS)),
         results=results(measured),
-        commands=measured.commands([*NETS, *(f"{net}_equal" for net in NETS)]),
+        commands=measured.commands([*NETS, *equal]),
         classic=classic(measured),
         equal_time=equal_time(measured),
     )
@@ -58,19 +61,16 @@ def results(measured):
 
 def classic(measured):
     """The coursework's recipe on the same images."""
-    found = {net: measured[f"classic_{net}"] for net in NETS if measured.has(f"classic_{net}")}
-    rows = [[NETS[net], len(f["networks"]), accuracy(f)] for net, f in found.items()]
-    text = "The classic recipe (10 epochs) on the same images:\n\n"
-    return text + table("network | trained | test accuracy", rows) if rows else ""
+    found = {name: measured[f"classic_{net}"] for net, name in NETS.items()}
+    rows = [[name, len(f["networks"]), accuracy(f)] for name, f in found.items()]
+    return table("network | trained | test accuracy", rows)
 
 
 def equal_time(measured):
     """Both recipes from one network's start, stopped by the clock."""
     rows = []
     for net, name in NETS.items():
-        if measured.has(f"{net}_equal"):
-            equal = measured[f"{net}_equal"]["equal_time"]
-            cell = "{accuracy:.2%} ({seconds:.1f} s, {epochs} epochs)"
-            rows.append([name, *(cell.format(**equal[recipe]) for recipe in ("classic", "tuned"))])
-    text = "One network of each, trained for the same time by the clock:\n\n"
-    return text + table("network | classic | tuned, its whole cycle", rows) if rows else ""
+        equal = measured[f"{net}_equal"]["equal_time"]
+        cell = "{accuracy:.2%} ({seconds:.1f} s, {epochs} epochs)"
+        rows.append([name, *(cell.format(**equal[recipe]) for recipe in ("classic", "tuned"))])
+    return table("network | classic | tuned, its whole cycle", rows)

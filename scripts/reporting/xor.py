@@ -20,7 +20,7 @@ SINGLE = {  # experiment: options of one network that is shown
 }
 
 
-def measure(measured, data_dir):
+def measure(measured):
     pictures = ("hidden.png", "output.png", "network.png", "learning.png", "animation.gif")
     experiments = [(name, f"xor_main.py {line}", pictures) for name, line in SINGLE.items()]
     for name in list(RATES)[:1] if measured.quick else RATES:
