@@ -1,4 +1,5 @@
-"""Languages with several counters, against strings written out and read letter by letter."""
+"""Languages with one counter and with several, against strings written out and read letter by
+letter."""
 
 import itertools
 import math
@@ -11,6 +12,9 @@ from anbn.languages import LanguageError
 
 # the size of each block, written a second time, and the letters whose size nobody knows
 FAMILY = {
+    "anbn": (lambda n: (n, n), "A"),
+    "anb2nc3n": (lambda n: (n, 2 * n, 3 * n), "A"),
+    "anb12nc2n": (lambda n: (n, 12 * n, 2 * n), "A"),
     "anbmcmdn": (lambda n, m: (n, m, m, n), "AB"),
     "anbmcndm": (lambda n, m: (n, m, n, m), "AB"),
     "anbmcn+m": (lambda n, m: (n, m, n + m), "AB"),
@@ -23,25 +27,28 @@ FAMILY = {
 
 
 def written(name, counts):
-    sizes = FAMILY[name][0](*counts)
+    sizes = FAMILY[name][0](*([counts] if isinstance(counts, int) else counts))
     return "".join(letter * size for letter, size in zip("ABCDEF", sizes, strict=False))
 
 
 def all_counts(language, longest):
-    return list(itertools.product(range(1, longest + 1), repeat=language.n_counters))
+    """n of one counter, tuples of several."""
+    every = list(itertools.product(range(1, longest + 1), repeat=language.n_counters))
+    return [n for (n,) in every] if language.numbered else every
 
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_strings_are_those_of_the_language(name):
     language = CountingLanguage.named(name, 3)
-    assert language.name == name and not language.numbered and language.multiples == ()
+    assert language.name == name and language.numbered == (FAMILY[name][1] == "A")
+    assert language.multiples == (FAMILY[name][0](1) if language.numbered else ())
     every = all_counts(language, 3)
     single = language.strings(torch.tensor(every))
     for b, counts in enumerate(every):
         assert single.text(language.symbols, b) == written(name, counts) + "A"
         assert language.word(counts) == written(name, counts)
     draws = language.draw((7,), torch.Generator().manual_seed(1))
-    assert draws.shape == (7, 5, language.n_counters)
+    assert draws.shape == ((7, 5) if language.numbered else (7, 5, language.n_counters))
     stream = language.streams(draws)
     for b, rows in enumerate(draws.tolist()):
         text = "".join(written(name, counts) for counts in rows) + "A"
