@@ -56,6 +56,10 @@ class Stream:
         """(..., T) the symbols that follow."""
         return self.symbols[..., 1:]
 
+    def wrong(self, predicted):
+        """Where a symbol predicted (..., T) is not the one that is certain: (..., T) bool."""
+        return (predicted != self.targets) & self.deterministic & self.valid
+
     def __getitem__(self, index):
         """The sequences at `index` of the leading axes, still padded to T."""
         return Stream(**{k: None if v is None else v[index] for k, v in vars(self).items()})

@@ -110,10 +110,9 @@ def plain_loss_and_gradients(model, batch, stochastic_weight, mean, gain):
 def plain_closure_gradients(model, symbols, ends, gain):
     """closure_gradients in torch operations; ends (N, M)."""
     activity = model(symbols, gain=gain)
-    part = "cell" if model.kind == "lstm" else "hidden"
     strings, n_strings = torch.arange(len(ends)).to(ends.device), len(ends)
-    after = getattr(activity, part)[:, strings[:, None], ends - 1]  # (S, N, M, H)
-    start = getattr(model.start(1), part)  # (S, 1, H)
+    after = activity.memory[:, strings[:, None], ends - 1]  # (S, N, M, H)
+    start = model.start(1).memory  # (S, 1, H)
     variance = torch.cat([after[:, :, 0], start], 1).var(1, correction=0)  # (S, H)
     for k in range(1, ends.shape[1]):
         shut = 1 - activity.forget_gate[:, strings, ends[:, k]].mean(1)  # by the letter after

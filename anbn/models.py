@@ -40,6 +40,11 @@ class State(NamedTuple):
     logits: torch.Tensor | None = None  # (S, B, T, K)
 
     @property
+    def memory(self):
+        """What an LSTM counts in, its cells; of an SRN the hidden units."""
+        return self.hidden if self.cell is None else self.cell
+
+    @property
     def probability(self):
         """(S, B, T, K) the distribution over the next symbol."""
         return self.logits.softmax(-1)

@@ -61,8 +61,7 @@ def _whole_strings(model, language, n_most):
         alive, parts = model.select(few), []
         for group in groups(alive, stream.inputs.numel()):
             logits = alive.select(group)(stream.inputs).logits  # (S, N, T, K)
-            wrong = (logits.argmax(-1) != stream.targets) & stream.deterministic & stream.valid
-            parts.append(wrong.any(-1).cpu())
+            parts.append(stream.wrong(logits.argmax(-1)).any(-1).cpu())
         return torch.cat(parts)
 
     return fails

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from anbn.languages import Stream
+from anbn.models import State
 
-UNITS = ("hidden", "cell", "input_gate", "forget_gate", "candidate", "output_gate")
+UNITS = State._fields[:-1]  # all but the logits
 GATES = ("forget_gate", "input_gate", "output_gate")
 
 
@@ -79,7 +80,7 @@ def first_mistake(trace, b=0):
     """The first step of sequence b whose next symbol is certain and not the most probable one:
     (text read so far, the symbol predicted, the symbol that comes), or None."""
     stream, predicted = trace.stream, trace.probability[b].argmax(-1)
-    wrong = (predicted != stream.targets[b]) & stream.deterministic[b] & stream.valid[b]
+    wrong = stream[b].wrong(predicted)
     if not wrong.any():
         return None
     t, text = int(wrong.int().argmax()), trace.text(b)

@@ -106,6 +106,8 @@ def main(argv=None):
     n_networks, make = planned(args)
     share_out(args, n_networks, GROUP_SIZE)
     processes = Processes()
+    if args.device == "mps" and not args.no_cuda:
+        raise BadInput("mps has no float64, which sums need here: use --device cpu")
     device = processes.join(choose_device(args))
     networks = make(processes.share(range(n_networks), GROUP_SIZE))
     if args.rates and (networks.model.kind != "srn" or len(networks.language.multiples) != 2):

@@ -247,6 +247,7 @@ def test_the_courseworks_command_lines_run_as_they_are(words, within, tmp_path, 
         ("--batch_size 100000000", "lower --batch_size"),
         ("--seeds 1000000000", "--seeds"),
         ("--lr 1e38", "too large"),
+        ("--device mps", "--device cpu"),
         ("--init 1e38 --epoch 0.1 --seeds 2", "--init"),
     ],
 )

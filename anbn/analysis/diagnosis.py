@@ -91,7 +91,7 @@ def diagnose(model, language, first_failing_n, n_most):
     n = torch.arange(1, length + 1)
     stream = language.strings(n)  # (N, T)
     activity = model(stream.inputs.to(model.U.device))
-    values = _unit_values(activity)  # (N, T, H)
+    values = activity.memory[0].cpu().double()  # (N, T, H)
     units, turns = {}, {}
     for k, letter in enumerate(language.symbols):
         reading = (stream.inputs == k) & stream.valid
@@ -117,11 +117,6 @@ def diagnose(model, language, first_failing_n, n_most):
         n_pairs=n_pairs,
         failure=failure,
     )
-
-
-def _unit_values(activity):
-    """(B, T, H) float64 on the CPU: cells of an LSTM, hidden units of an SRN."""
-    return (activity.hidden if activity.cell is None else activity.cell)[0].cpu().double()
 
 
 def _ends(values, language, k):
@@ -191,7 +186,7 @@ def _failure(model, language, n, units, values):
     wrong = ~right_steps(activity.logits.cpu(), stream, language)[0, 0]
     if not wrong.any():  # right here, wrong in the other order of summation: nothing to tell
         return None
-    here, t = _unit_values(activity)[0], int(wrong.int().argmax())  # (T, H)
+    here, t = activity.memory[0, 0].cpu().double(), int(wrong.int().argmax())  # (T, H)
     k = int(stream.inputs[0, t])
     letter, total = language.symbols[k], n * language.multiples[k]
     value = ends = None

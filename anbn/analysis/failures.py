@@ -73,7 +73,7 @@ def _numbered(model, language, stream, evaluation, which):
     """The kind of failure and what it is of each network of `model`, number `which` of all.
     stream: single strings."""
     predicted = model(stream.inputs).logits.argmax(-1)  # (S, B, T)
-    wrong = (predicted != stream.targets) & stream.deterministic & stream.valid
+    wrong = stream.wrong(predicted)
     numbers = _numbers(language)
     counts = learned_counts(model, language, numbers) if language.multiples else None
     found = []

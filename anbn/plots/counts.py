@@ -98,7 +98,7 @@ def first_failure(model, language, diagnosis, title):
         stream = language.strings(torch.tensor([n]))
         with torch.no_grad():
             activity = model(stream.inputs.to(model.U.device))
-        values = (activity.hidden if activity.cell is None else activity.cell)[0, 0].cpu()  # (T, H)
+        values = activity.memory[0, 0].cpu()  # (T, H)
         units = list(dict.fromkeys([*units, *most_moving(values, MAX_UNITS)]))[:MAX_UNITS]
         reading = stream.inputs[0] == language.symbols.index(failure.letter)
         end = int(reading.nonzero().max()) + 1  # of the block that fails
