@@ -83,6 +83,7 @@ def main(argv=None):
     print(f"{hardware}; torch {torch.__version__}; medians of {args.rounds} rounds")
     print(f"{'measured':58s} {'ours':>28s} {'baseline':>16s} {'ratio':>9s} {'of peak':>7s}")
     results = {"hardware": hardware, "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}
+    results["rounds"] = args.rounds
     for part in args.parts:
         torch.set_num_threads(threads if part == "kuzu" else 1)
         if part == "coursework":

@@ -1,6 +1,7 @@
 """bench.py runs every part on a little work, and its ratios are those of the work."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import bench
@@ -26,7 +27,7 @@ def test_ratio_and_rates_are_medians_over_the_rounds_without_the_first(monkeypat
     baseline, ours = turns(8, 0.5, 1, 0.5), turns(2, 0.125, 0.25, 0.25)
     row = timing.compare("idle", baseline, ours, "turns", rounds=3)
     assert (row["baseline_per_s"], row["ours_per_s"], row["ratio"]) == (2, 4, 4)
-    assert (row["name"], row["unit"], row["rounds"]) == ("idle", "turns", 3)
+    assert (row["name"], row["unit"]) == ("idle", "turns")
 
 
 def test_every_part_measures_something(monkeypatch):
@@ -71,6 +72,8 @@ def test_arguments(within, tmp_path):
     assert bench.parse_args(["xor", "--rounds", "1"]).parts == ["xor"]
     done = within(bench, "--against", tmp_path)
     assert done.returncode == 2 and "no checkout" in done.stderr
+    done = within(bench, "kuzu", "--against", Path(bench.__file__).parents[1])
+    assert done.returncode == 2 and "leave out kuzu" in done.stderr
     (tmp_path / "file").write_text("")
     done = within(bench, "xor", "--json", tmp_path / "file" / "bench.json")
     assert done.returncode == 2 and done.stderr.count("\n") == 1

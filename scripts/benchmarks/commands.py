@@ -35,7 +35,7 @@ def startup(rounds):
     for line in STARTED:
         times = [_timed(ROOT, line)[:2] for _ in range(rounds + 1)][1:]  # the first may compile
         first, last = (median(column) for column in zip(*times, strict=True))
-        yield {"name": line, "first_line_s": first, "last_line_s": last, "rounds": rounds}
+        yield {"name": line, "first_line_s": first, "last_line_s": last}
 
 
 def against(other, rounds):
@@ -49,8 +49,7 @@ def against(other, rounds):
         ][1:]  # the first may compile
         theirs, ours = (median(column) for column in zip(*pairs, strict=True))
         ratio = median(a / b for a, b in pairs)
-        row = {"name": line, "ratio": ratio, "baseline_s": theirs, "ours_s": ours}
-        yield row | {"rounds": rounds}
+        yield {"name": line, "ratio": ratio, "baseline_s": theirs, "ours_s": ours}
 
 
 def _take_one_core():

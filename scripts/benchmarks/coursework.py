@@ -10,13 +10,14 @@ from multiprocessing import get_context
 import torch
 
 from anbn.counting import CountingLanguage
-from anbn.evaluate import evaluate, quantiles, wilson
+from anbn.evaluate import evaluate, wilson
 from anbn.recipes import Recipe
 from anbn.train import build, train
 from common.processes import usable_cores
 from xor import train as perceptrons
 from xor.model import MLP
 from xor.recipes import Recipe as PerceptronRecipe
+from xor.results import quantiles
 from xor.tasks import grid
 
 HIDDEN, N_PERCEPTRONS, N_EPOCHS = (4, 5, 6), 100, 20_000
@@ -69,8 +70,9 @@ def check(hidden):
     recipe = PerceptronRecipe(epochs=10**9, hold=0, learning_rate=0.01, decay=0.0)
     for record in islice(perceptrons.train(model, *grid(3), recipe), N_EPOCHS):
         first = record.first_right  # (S,) -1: not yet
-    after = quantiles(first[first >= 0], (0.1, 0.5, 0.9)) if (first >= 0).any() else None
-    return _row(f"check, {hidden} sigmoid units", first >= 0, start) | {"epochs": after}
+    after = quantiles(first[first >= 0])
+    row = _row(f"check, {hidden} sigmoid units", first >= 0, start)
+    return row | {"epochs": after and [*after.values()]}
 
 
 def recurrent(task):

@@ -28,7 +28,6 @@ def compare(name, baseline, ours, unit, rounds):
         "baseline_per_s": median(a for a, _ in pairs),
         "ours_per_s": median(b for _, b in pairs),
         "unit": unit,
-        "rounds": rounds,
     }
 
 

@@ -16,8 +16,7 @@ def measure(measured):
 def text(measured):
     bench, growing = (read_json(measured.folder / f"{name}.json") for name in ("bench", "growth"))
     return measured.write(
-        **{key: bench[key] for key in ("hardware", "date", "torch")},
-        rounds=bench["xor"][0]["rounds"],
+        **{key: bench[key] for key in ("hardware", "date", "torch", "rounds")},
         ratios=ratios(bench),
         startup=startup(bench),
         growth=growth(growing),
