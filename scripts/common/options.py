@@ -118,7 +118,7 @@ def add_shared(parser, seeds=1, seeds_help="train this many networks with consec
     add = group.add_argument
     add("--seed", type=number(int, 0, most=2**63 - 1), default=0, help="seed of all randomness")
     add("--seeds", type=number(int, 1, most=10**6), default=seeds, help=seeds_help)
-    help = "auto: an accelerator where it is faster than the CPU"
+    help = "auto: kuzu_main.py takes an accelerator that agrees with the CPU, the others stay on it"
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help=help)
     help = "share the networks out over N processes; auto: as many as there are cores, where there "
     help += "are networks enough"
