@@ -9,6 +9,7 @@ import torch
 from claims import FORMS, check, moves_so
 
 from anbn.analysis import counting as counting_words
+from anbn.analysis import explain
 from anbn.catalogue import named
 from anbn.handset import handset
 from anbn.models import LSTM, SRN
@@ -70,6 +71,16 @@ def test_exact_counter():
         in text
     )
     assert "For n = 1 to 4 it gives 3n letters C, as it should." in text
+
+
+@pytest.mark.parametrize("name, pairs", [("anbmcmdn", "n and m up to 8"), ("dyck1", "up to 12")])
+def test_of_two_numbers_few_are_tried_by_default(name, pairs):
+    """All pairs of them are read: with 1,000 of each there would be no memory for them."""
+    language = named(name, length=4)
+    solved, single, *_ = explain(handset(language), language)
+    assert solved.startswith("Solved: 300 of 300 fresh streams are right")
+    assert single.startswith("Single strings are right for every pair of ")
+    assert single.endswith(f"{pairs}.")
 
 
 def test_counts_nine_tenths_per_letter():

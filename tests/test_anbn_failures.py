@@ -65,6 +65,12 @@ def test_pairs_of_strings_that_fail():
     assert wrong["what"].startswith(f"{what}{named_pairs}: ")
 
 
+def test_pairs_of_long_strings_are_not_all_read():
+    pairs, n_pairs = failing_pairs(counting_srn(slope=1.05), named("anbn", length=40))
+    assert n_pairs == 16 * 16 and (3, 8) in pairs
+    assert max(map(max, pairs)) <= 16
+
+
 def always(symbol):
     table = torch.zeros(7, 7)
     table[:, "BTSXPVE".index(symbol)] = 1.0

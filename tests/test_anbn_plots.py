@@ -151,6 +151,14 @@ def test_learned_count_shows_letters_line_and_right_number():
     assert (given.get_ydata() == 2 * given.get_xdata()).all()
 
 
+def test_learned_count_of_more_letters_than_there_are_markers():
+    language = named("anbncndnenfngnhninjnknlnmnnn", length=2)
+    figure = counts.learned_count(learned_counts(handset(language), language), "t")
+    figure.draw_without_rendering()
+    texts = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert {f"{letter} given" for letter in "BCDEFGHIJKLMN"} <= texts
+
+
 @pytest.mark.parametrize(("name", "kind"), [("anbmcmdn", LSTM), ("dyck2", SRN)])
 def test_pairs_and_stacks(name, kind, tmp_path):
     """The figures of languages with two numbers, and of several counters all others too."""

@@ -105,6 +105,10 @@ def test_only_networks_that_count_count_far():
     with pytest.raises(RecipeError, match="count"):
         far_recipe(ReberLanguage(), "lstm", 3)
     assert far_recipe(Separated(4), "lstm", 3).stochastic_target == "mean"
+    certain = Separated(4)
+    certain.word = lambda n: "ASB"
+    with pytest.raises(RecipeError, match="no step .* uncertain"):
+        far_recipe(certain, "lstm", 3)
 
 
 @pytest.mark.parametrize(

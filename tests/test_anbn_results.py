@@ -12,7 +12,8 @@ from anbn.evaluate import evaluate
 from anbn.handset import handset
 from anbn.models import LSTM, SRN
 from anbn.networks import Networks, Report
-from anbn.results import levels, result_lines, summary, to_criterion
+from anbn.result_text import result_lines
+from anbn.results import summary, to_criterion
 
 
 def summarised(model, language, history=(), n_most=30, **fields):
@@ -53,10 +54,6 @@ def test_sequences_to_criterion():
     assert to_criterion(reports(0.5, 0.6, 1.0)[1:]) is None  # its beginning is not known
 
 
-def test_quantiles_by_name():
-    assert levels([3, 1, 2]) == {"10%": 1, "25%": 1, "50%": 2, "75%": 3, "90%": 3}
-
-
 def test_counting_networks():
     """An exact count, two with a constant error, one with a wrong slope, one that never turns."""
     model = joined(
@@ -84,7 +81,12 @@ def test_counting_networks():
     assert "solved is every certain symbol right in 99 % of 300 fresh streams" in text
     assert content["true_distribution_loss"] == pytest.approx(0.0120, abs=2e-4)
     assert content["first_failing_n"]["quantiles"]["10%"] == 1
-    assert content["why"] in text
+
+
+def test_what_the_best_network_does_wrong_first():
+    content, text = summarised(counting_srn(-1), named("anbn"))
+    assert content["why"] == "it first fails at n = 2: after A^2 B it predicts A, not B"
+    assert text.endswith("\nIt first fails at n = 2: after A^2 B it predicts A, not B")
 
 
 @pytest.mark.rounding
