@@ -261,15 +261,15 @@ def test_pulls_and_pushes_move_the_weights_by_a_part_of_the_learning_rate():
 
 
 @pytest.mark.rounding
-@pytest.mark.skipif(compiled.load() is None, reason="takes minutes without a compiler")
-@pytest.mark.parametrize("multiples, least", [((1, 2), 30), ((1, 1), 1000)])
+@pytest.mark.usefixtures("c_compiler")  # without, it takes minutes
+@pytest.mark.parametrize("multiples, least", [((1, 2), 30), ((1, 1), 100)])
 def test_far_networks_count_on(multiples, least):
     """Half of them at least: cells that a letter moves by a fraction as well."""
     language, seeds = CountingLanguage(multiples, 3), range(42000, 42006)
     recipe = with_options(far_recipe(language, "lstm", 3), n_sequences=32_000)
     model = build(language, "lstm", 3, seeds, recipe)
     list(train(model, language, recipe, seeds, report_every=32_000, evaluate=False))
-    assert first_failing_n(model, language, 1000).median() > least
+    assert (first_failing_n(model, language, 1000) > least).sum() >= 3
 
 
 @pytest.mark.rounding
@@ -280,7 +280,7 @@ def test_far_srns_count_beyond_their_training():
     model = build(language, "srn", 2, seeds, recipe)
     assert (model.U.mean((1, 2)) + recipe.inhibition / 2).abs().max() < 4 * recipe.noise
     list(train(model, language, recipe, seeds, report_every=32_000, evaluate=False))
-    assert first_failing_n(model, language, 1000).median() > 9
+    assert (first_failing_n(model, language, 1000) > 9).sum() >= 3
 
 
 def test_a_random_walk_has_no_mean_to_learn_and_no_closure():
