@@ -197,7 +197,7 @@ def _message(error):
     ):
         asked = re.search(r"allocate (\d+) bytes", text)
         asked = f" for {int(asked[1]) / 1e9:,.0f} GB in one piece" if asked else ""
-        return f"not enough memory{asked}: lower --hid, --seeds, --batch_size or --length"
+        return f"not enough memory{asked}: use fewer or smaller networks, or smaller batches"
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename or 'cannot write the output'}: {error.strerror}"
     ours = type(error).__module__.split(".")[0] in PACKAGES
