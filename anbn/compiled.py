@@ -56,8 +56,8 @@ class Library:
     def __init__(self, path):
         library = ctypes.CDLL(str(path))
         self._read, self._train = library.scan_read, library.scan_train
-        self._close = library.scan_close
-        self._read.restype = self._train.restype = self._close.restype = None
+        self._closure = library.scan_closure
+        self._read.restype = self._train.restype = self._closure.restype = None
         self.compiler = ctypes.c_char_p.in_dll(library, "COMPILER").value.decode()
 
     def read(self, model, inputs, start, gain):
@@ -86,12 +86,12 @@ class Library:
         self._call(self._train, model, weights, gain, arguments, *valid.shape[1:])
         return *losses, gradients
 
-    def close(self, model, symbols, ends, gain):
+    def closure(self, model, symbols, ends, gain):
         """loss.closure_gradients of symbols (N, T) and the ends (N, M) that count."""
         weights, symbols = model.flat(), symbols.to(torch.uint8).contiguous()
         gradients, ends = torch.empty_like(weights), ends.int().contiguous()
         arguments = symbols, ends, ends.shape[1], gradients
-        self._call(self._close, model, weights, gain, arguments, *symbols.shape, len(symbols))
+        self._call(self._closure, model, weights, gain, arguments, *symbols.shape, len(symbols))
         return gradients
 
     def _call(self, function, model, weights, gain, arguments, n_batch, n_steps, n_kept=1):
@@ -170,18 +170,24 @@ def _built(compiler, folder, key):
         return Library(made)  # which stays loaded when a private folder goes
 
 
+@torch.enable_grad()  # or the model would take the library
 def agrees(library):
-    """Whether a library gives the losses and gradients of the plain recurrence on a small batch."""
-    from anbn.loss import Batch, plain_loss_and_gradients
+    """Whether a library does on a small batch what the plain recurrence does."""
+    from anbn.loss import Batch, plain_closure_gradients, plain_loss_and_gradients
     from anbn.models import MODELS
 
     symbols = torch.arange(2 * 9 * 5).view(2, 9, 5) * 7 % 11 % 3  # (S, B, T + 1)
-    deterministic = symbols[..., :-1] > 0
+    read, deterministic = symbols[..., :-1], symbols[..., :-1] > 0
     batch = Batch(symbols, torch.ones_like(deterministic), deterministic)
     for kind in MODELS.values():
         model = kind(3, 2, seeds=(0, 1))
-        arguments = (model, batch, 0.5, torch.eye(3) / 2 + 1 / 6, None)
-        pairs = zip(library.train(*arguments), plain_loss_and_gradients(*arguments), strict=True)
-        if not all(torch.allclose(ours, plain, atol=1e-4) for ours, plain in pairs):
+        training = model, batch, 0.5, torch.eye(3) / 2 + 1 / 6, None
+        closing = model, read[0], torch.full((9, 1), 4), None
+        ours = *library.train(*training), library.closure(*closing)
+        ours += (library.read(model, read, model.start(9), None)[0],)
+        plain = *plain_loss_and_gradients(*training), plain_closure_gradients(*closing)
+        plain += (model(read).hidden,)
+        pairs = zip(ours, plain, strict=True)
+        if not all(torch.allclose(*pair, atol=1e-4) for pair in pairs):
             return False
     return True

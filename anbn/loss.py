@@ -83,7 +83,7 @@ def closure_gradients(model, strings, gain=None, blocks=False):
     """
     ends = strings.ends if blocks else strings.ends[:, :1]
     library = compiled.library_for(model)
-    call = library.close if library else plain_closure_gradients
+    call = library.closure if library else plain_closure_gradients
     return call(model, strings.symbols, ends, gain)
 
 

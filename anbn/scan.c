@@ -373,7 +373,7 @@ INLINE void compare(int lstm, const steps *m, const int32_t *ends, int T, int H,
 
 /* The gradients (S, P) of loss.closure_gradients: symbols (N, T), the same for all networks; ends
    as above. scratch: steps for every LANES strings. */
-void scan_close(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
+void scan_closure(int lstm, const float *parameters, const float *gain, const uint8_t *symbols,
                 const int32_t *ends, int M, float *gradients, lanes *scratch, int S, int T, int K,
                 int H, int N) {
     const int G = lstm ? 4 * H : H, R = K + H, start = lstm ? 0 : H;
