@@ -130,7 +130,7 @@ class Language:
 
     def word(self, n):
         """The string of n, as text."""
-        raise LanguageError(f"the strings of {self.title} are not numbered")
+        raise LanguageError(f"{self.title} has no method word(n) that gives its strings")
 
     # ---- the source
 
@@ -223,11 +223,16 @@ class Language:
         """What follows in the strings n = 1, 2, ..., up to `largest` or farther."""
         return self._tables_to(1 << max(largest, self.length).bit_length())
 
-    @functools.lru_cache(maxsize=4)  # noqa: B019  a language lives as long as the program
     def _tables_to(self, largest):
-        first = self.word(1)[0]
-        texts = [self.numbers(self.word(n) + first) for n in range(1, largest + 1)]
-        return what_follows(texts, self.n_symbols, self.length)
+        if largest not in self._known_tables:
+            first = self.word(1)[0]
+            texts = [self.numbers(self.word(n) + first) for n in range(1, largest + 1)]
+            self._known_tables[largest] = what_follows(texts, self.n_symbols, self.length)
+        return self._known_tables[largest]
+
+    @functools.cached_property
+    def _known_tables(self):
+        return {}
 
     # ---- its strings, for traces, machines and analysis
 

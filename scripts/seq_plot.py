@@ -72,7 +72,7 @@ def newest_run(args):
     wanted = given(args)
     if args.lang:  # a name that is none is told at once
         wanted["lang"] = named(args.lang, args.embed, args.length).spelling
-    if args.lang and args.embed is None:
+    if args.lang == "reber" and args.embed is None:
         wanted["embed"] = False
     runs = [path.parent for path in Path(args.out).glob("seq/*/summary.json")]
     for folder in sorted(runs, key=lambda path: path.name.split("__")[-1], reverse=True):

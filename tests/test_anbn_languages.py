@@ -170,5 +170,5 @@ def test_languages_by_name():
         named("anbn", embed=True)
     with pytest.raises(LanguageError, match="at least 1"):
         Language(0)
-    with pytest.raises(LanguageError, match="not numbered"):
+    with pytest.raises(LanguageError, match="no method word"):
         plain.word(1)

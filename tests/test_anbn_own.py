@@ -74,6 +74,14 @@ def test_languages_from_files(tmp_path):
     assert named(words.spelling, length=2).lines == ["ab", "ba"]
 
 
+def test_a_language_may_be_a_dataclass(tmp_path):
+    source = SEPARATED.replace("class", "@dataclass\nclass").replace(
+        "name, sym", "length: int = 3\n    name, sym"
+    )
+    (tmp_path / "own.py").write_text(f"from dataclasses import dataclass\n{source}")
+    assert named(str(tmp_path / "own.py")).strings(torch.tensor([2])).text("ABS", 0) == "AASBBA"
+
+
 @pytest.mark.parametrize(
     ("file", "content", "why"),
     [
@@ -98,6 +106,7 @@ def test_languages_from_files(tmp_path):
         ("list.py", SEPARATED.replace('"A" * n + "S"', '["A"] * n + ["S"]'), "TypeError"),
         ("exits.py", "import sys\nsys.exit('bye')\n", r"SystemExit: bye \(line 2\)"),
         ("short.py", SEPARATED + "    def __init__(self):\n        pass\n", "length must be"),
+        ("wordless.py", SEPARATED.replace("def word", "def text"), "no method word"),
         ("multiples.py", SEPARATED + "    multiples = (1, 1)\n", "one for each symbol"),
     ],
 )

@@ -85,6 +85,19 @@ def test_the_newest_run_is_found_and_plotted(trained, within, commands):
     assert nothing.returncode == 2 and "seq_train.py" in nothing.stderr
 
 
+def test_a_run_of_a_language_file_is_found(tmp_path):
+    """Whatever the file says of it, here that it is embedded."""
+    file = tmp_path / "own.py"
+    body = 'name, symbols, embed = "own", "AB", True\n    word = lambda self, n: "A" * n + "B" * n'
+    file.write_text(f"from anbn.languages import Language\nclass Own(Language):\n    {body}\n")
+    folder = tmp_path / "seq" / "own_embedded_srn2__s0__20260101-000000"
+    folder.mkdir(parents=True)
+    found = {"language": str(file), "embedded": True, "length": 8, "model": "srn", "hidden": 2}
+    (folder / "summary.json").write_text(json.dumps(found | {"networks": 1}))
+    args = seq_plot.parse_args(["--lang", str(file), "--out", str(tmp_path)])
+    assert seq_plot.newest_run(args) == folder
+
+
 def test_it_says_how_good_the_network_is_before_how_it_works(within, commands, tmp_path):
     torch.save(first_n_only(), tmp_path / "anbn_srn2_50.pth")
     words = ("--num_plot", 1, "--out", tmp_path, "--checkpoint", tmp_path / "anbn_srn2_50.pth")

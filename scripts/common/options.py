@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 import time
+import warnings
 
 import common
 from common import first_process, launched, on_interrupt, say
@@ -178,6 +179,7 @@ def _isolate():
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     os.environ["MPLBACKEND"] = "agg"
+    warnings.filterwarnings("ignore", "Glyph .* missing")  # a symbol's box in a figure says it
     with contextlib.suppress(ImportError, OSError, ValueError, TypeError):  # Linux alone
         import resource
 
