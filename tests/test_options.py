@@ -114,6 +114,7 @@ Diverged.__module__ = "anbn.train"  # an error that a package raises for users
         (OSError(28, "No space left on device"), "cannot write the output: No space left"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "pip install torch"),
         (MemoryError(), "not enough memory: use fewer or smaller networks"),
+        (RuntimeError("can't allocate memory: you tried to allocate 65536 bytes"), "memory: use"),
     ],
 )
 def test_an_error_for_the_user_is_one_line(error, message, ended):

@@ -5,6 +5,7 @@ import io
 import torch
 from PIL import Image
 
+from xor import animation
 from xor.animation import N_FRAMES, learning, train_again
 from xor.model import random_networks
 from xor.recipes import default_recipe
@@ -37,3 +38,11 @@ def test_a_frame_per_network():
     assert picture.is_animated and picture.n_frames >= len(networks) == 3
     picture.seek(picture.n_frames - 1)
     assert picture.convert("RGB").tobytes() != first
+
+
+def test_the_title_stands_clear_of_the_picture(monkeypatch):
+    figure = animation.figure_of(5.2, 5.8, "title")
+    monkeypatch.setattr(animation, "figure_of", lambda *_: figure)
+    learning(train_again(0, 4, 3, default_recipe(3), 1), 3, "title")
+    title, panel = figure.texts[0], figure.axes[0]
+    assert title.get_window_extent().y0 - panel.get_window_extent().y1 > 2

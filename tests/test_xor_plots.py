@@ -54,6 +54,17 @@ def test_large_networks_fit_on_a_page(monkeypatch):
         saved(figure)
 
 
+def test_many_points_stay_apart():
+    """Neither their markers nor the numbers along the axes overlap."""
+    figure = plots.hidden_units(hand_set(20), *grid(20), "title")
+    saved(figure)
+    panel = figure.axes[0]
+    distance = panel.get_window_extent().width / 20 * 72 / figure.dpi  # in points
+    assert max(line.get_markersize() for line in panel.lines[1:]) < distance
+    boxes = [label.get_window_extent() for label in panel.get_xticklabels()]
+    assert len(boxes) > 3 and not any(a.overlaps(b) for a, b in zip(boxes, boxes[1:], strict=False))
+
+
 def test_learning_shows_every_epoch():
     """A network that is right at 3, wrong at 5 and right again from 6 on."""
     accuracy = np.array([[50, 75, 100, 100, 75, 100, 100]], dtype=float).T.repeat(2, 1)
@@ -68,6 +79,8 @@ def test_learning_shows_every_epoch():
     assert labels == wanted
     saved(figure)
     saved(plots.learning(np.zeros((3, 1)), 100 * np.ones((3, 1)), 0, None, None, "no loss at all"))
+    single = plots.learning(np.ones((1, 1)), np.ones((1, 1)), 0, None, None, "one epoch, no line")
+    assert single.axes[0].lines[0].get_marker() == "o"
 
 
 def test_epochs_to_solve_shows_both_epochs():
@@ -78,3 +91,12 @@ def test_epochs_to_solve_shows_both_epochs():
         labels = [text.get_text() for text in panel.get_legend().get_texts()]
         assert labels == [f"{k}%: {v}" for k, v in zip((10, 50, 90), values, strict=True)]
     saved(figure)
+
+
+def test_epochs_within_a_decade_are_numbered():
+    figure = plots.epochs_to_solve([110, 180, 350], [110, 180, 360], 3, "title")
+    saved(figure)
+    for panel in figure.axes:
+        labels = panel.get_xticklabels(which="both")
+        texts = [label.get_text() for label in labels if label.get_visible()]
+        assert {"100", "200", "300"} <= {*texts}

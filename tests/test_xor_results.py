@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from xor.history import History
-from xor.model import MLP, random_networks
+from xor.model import MLP, hand_set, random_networks
 from xor.recipes import Recipe
 from xor.results import quantiles, result_lines, summary, wilson
 from xor.tasks import grid
@@ -119,6 +119,8 @@ def test_a_stuck_network_is_told_what_may_help():
     assert "all points on one side of h1, h2, h3, h4, h5. Try --restarts" in text
     one = History(random_networks([0], 1, 3), inputs, targets)
     assert "try --hid 4." in result_lines(summary(one))[-1]
+    by_hand = summary(History(hand_set(3, act="sig", scale=0.1), inputs, targets), by_hand=True)
+    assert "Try a larger --scale" in result_lines(by_hand)[-1]  # it cannot be drawn anew
 
 
 def test_quantiles_are_values():

@@ -45,7 +45,7 @@ def learning(networks, size, title):
     frames = [*networks.items()]
     shown, title = units_shown(frames[0][1], title)
     figure, writer = figure_of(5.2, 5.8, title), PillowWriter(fps=FRAMES_PER_SECOND)
-    panel = figure.subplots()
+    panel, heading = figure.subplots(), figure.suptitle("", fontsize=11)
     points = {t: style | {"mfc": "white", "mec": "black"} for t, style in POINTS.items()}
     handles = [Line2D([], [], ls="", label=f"target {t}", **points[t]) for t in points]
     handles.append(Line2D([], [], ls="", label="wrong", **points[0] | {"mfc": WRONG}))
@@ -67,7 +67,7 @@ def learning(networks, size, title):
             style = points[target] | ({"mfc": WRONG} if is_wrong else {})
             panel.plot(*inputs[chosen].T.numpy(), ls="", **style)
         words = f"epoch {epoch:,}: loss {loss.item():.4f}, accuracy {accuracy.item():.1f} %"
-        figure.suptitle(f"{title}\n{words}", fontsize=11)
+        heading.set_text(f"{title}\n{words}")
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "animation.gif"

@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogFormatter
 
 from xor.results import quantiles
 
@@ -91,7 +92,8 @@ def output_region(network, inputs, targets, title):
 
 def draw_square(panel, axis, values, network, units, alpha=1.0, color="white", **style):
     """Values (R, R) over the square, in colour, and the dividing lines of some hidden units."""
-    first, last, ticks = axis[0], axis[-1], np.arange(0, axis[-1] + 0.01)
+    first, last = axis[0], axis[-1]
+    ticks = np.arange(0, last, 1 + last // 8)
     square = {"origin": "lower", "extent": (first, last, first, last), "alpha": alpha}
     panel.imshow(values, cmap=ACTIVATION_MAP, vmin=0, vmax=1, **square)
     for k in units:
@@ -107,7 +109,8 @@ def draw_square(panel, axis, values, network, units, alpha=1.0, color="white", *
 def draw_points(panel, inputs, targets):
     for value, style in POINTS.items():
         x, y = inputs[targets == value].cpu().T.numpy()
-        panel.plot(x, y, ls="", **style)
+        scale = min(1, 8 / (1 + y.max()))  # many points must not hide what lies below
+        panel.plot(x, y, ls="", **style | {key: scale * style[key] for key in ("ms", "mew")})
 
 
 def add_key(figure, panels, label, edge=False):
@@ -205,7 +208,8 @@ def learning(loss, accuracy, shown, first_right, stays_right_from, title):
             panel.plot(epochs[::every], values[::every, others], color="0.7", lw=0.6, alpha=0.6)
             panel.plot([], [], color="0.7", lw=1, label=f"{len(others)} others")
         if shown < n_networks:
-            panel.plot(epochs, values[:, shown], color="tab:blue", lw=1.6, label="network shown")
+            style = {"color": "tab:blue", "lw": 1.6, "marker": "o" * (n_epochs == 1)}
+            panel.plot(epochs, values[:, shown], label="network shown", **style)
         for epoch, style, words in marks:
             if epoch is not None:
                 words += f": epoch {epoch}"
@@ -238,7 +242,8 @@ def epochs_to_solve(first_right, stays_right_from, n_networks, title):
             panel.axvline(epoch, color="black", ls=style, label=f"{level}: {epoch}")
         panel.set(xscale="log", xlabel=words, ylabel="networks")
         panel.xaxis.set_major_formatter("{x:g}")
-        panel.tick_params(labelbottom=True)
+        panel.xaxis.set_minor_formatter(LogFormatter())  # within a decade
+        panel.tick_params(which="both", labelbottom=True)
         panel.legend(fontsize=9, loc="upper left")
         panel.grid(alpha=0.3)
     return figure

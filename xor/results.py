@@ -157,6 +157,8 @@ def _verdict(summary):
     needed = units_needed(summary["size"])
     if summary["hidden"] < needed:
         advice = f"{needed} hidden units are known to be enough; try --hid {needed}."
+    if summary["set_by_hand"]:
+        advice = "Try a larger --scale, or --epoch with a smaller --lr."
     return [f"{text}. {advice}"]
 
 

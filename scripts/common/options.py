@@ -197,7 +197,7 @@ def _message(error):
     if isinstance(error, MemoryError) or (
         isinstance(error, (RuntimeError, OverflowError)) and OUT_OF_MEMORY.search(text)
     ):
-        asked = re.search(r"allocate (\d+) bytes", text)
+        asked = re.search(r"allocate (\d{10,}) bytes", text)
         asked = f" for {int(asked[1]) / 1e9:,.0f} GB in one piece" if asked else ""
         return f"not enough memory{asked}: use fewer or smaller networks, or smaller batches"
     if isinstance(error, OSError) and error.strerror:
