@@ -126,6 +126,7 @@ def main(argv=None):
     histories, interrupts = zip(*processes.gather((history, interrupted), folder), strict=True)
     history.merge(histories)
     summary = results.summary(history, recipe if trained else None, args.set_weights)
+    folder.save_model(checkpoint.content(history, summary["shown"]))  # before a second Ctrl-C
     title = summary["title"] + f"; seed {summary['seed']}" * (args.seeds > 1)
     save(folder, history, summary, title)
     if args.animate and history.last.epoch:
@@ -135,12 +136,11 @@ def main(argv=None):
 
 
 def save(folder, history, summary, title):
-    """Everything a run leaves, the networks first; title: of the figures of the network shown."""
-    from xor import checkpoint, plots
+    """What a run leaves beside its networks; title: of the figures of the network shown."""
+    from xor import plots
 
     shown = summary["shown"]
     network, points = history.model.network(shown), (history.inputs, history.targets)
-    folder.save_model(checkpoint.content(history, shown))
     folder.save_json("summary.json", summary)
     folder.save_csv("activations.csv", summary["activations"])
     if history.reports:

@@ -185,7 +185,8 @@ def test_the_help_shows_the_recipe_and_needs_no_torch(commands):
         ("--act step --scale 3", "sigmoid"),
         ("--lr 1e30 --quiet", "smaller --lr"),
         ("--out /dev/null/x", "run folder"),
-        ("--hidden 3", "unknown argument"),
+        ("--hidden 3", "did you mean --hid?"),
+        ("--mom 0.9", "unknown argument --mom ("),  # --out is not meant
         ("--act relu", "choice"),
     ],
 )
@@ -220,6 +221,16 @@ def test_interrupting_keeps_what_was_trained(epoch, within, commands, tmp_path, 
     assert summary["epochs"] == epoch - 1
     assert load(folder / "model.pt").model.n_networks == 2
     assert (folder / "learning.png").exists() == (epoch > 1)
+
+
+def test_a_second_interrupt_leaves_the_networks(within, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(xor_main, "save", interrupted)
+    assert within(xor_main, "--epoch", 5, "--out", tmp_path).returncode == 130
+    (path,) = tmp_path.rglob("model.pt")
+    assert load(path).model.n_networks == 1
 
 
 def test_ctrl_c_while_training(commands, tmp_path):

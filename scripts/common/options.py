@@ -44,11 +44,12 @@ class Parser(argparse.ArgumentParser):
         for before, word in zip(["", *args], args, strict=False):
             name, equals, value = word.partition("=")
             if not word or (word.startswith("--") and equals and not value):
-                self.error(f"{name or before or 'an argument'} is empty: give it a value")
+                option = name or (before if before.startswith("--") else "an argument")
+                self.error(f"{option} is empty: give it a value")
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             name = unknown[0].split("=")[0]
-            close = difflib.get_close_matches(name, self._option_string_actions, n=1)
+            close = difflib.get_close_matches(name, self._option_string_actions, n=1, cutoff=0.7)
             hint = f"; did you mean {close[0]}?" if close else ""
             self.error(f"unknown argument {unknown[0]}{hint}")
         return parsed
@@ -66,7 +67,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 def _underscored(argument):
     if not argument.startswith("--"):
-        return argument
+        return os.path.expanduser(argument)
     name, equals, value = argument.partition("=")
     return "--" + name[2:].replace("-", "_") + equals + os.path.expanduser(value)
 
