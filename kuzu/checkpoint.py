@@ -88,6 +88,8 @@ def load(path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             saved = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise
     except Exception:  # as many kinds as there are ways to damage a file
         raise CheckpointError(
             f"{path} is not a checkpoint (truncated, or another kind of file): give the model.pt "

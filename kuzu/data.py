@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from .download import Unreachable, download
-from .files import CANDIDATES, FOLDERS, DataError, find_files, read_items
+from .files import CANDIDATES, FOLDERS, DataError, advice, find_files, read_items
 from .kana import draw_kana
 
 KANA_COUNTS = (20_000, 4_000)
@@ -93,10 +93,11 @@ def load_kmnist(data_dir):
         if len(images) != len(labels):
             raise DataError(
                 f"{images_path} holds {len(images):,} images but {labels_path} {len(labels):,} "
-                "labels: the two files do not belong together."
+                "labels: they do not belong together. Put the official files in their place."
             )
         if labels.max() > 9:
-            raise DataError(f"{labels_path} holds the label {labels.max()}; KMNIST's are 0 to 9.")
+            fault = f"{labels_path} holds the label {labels.max()}; KMNIST's are 0 to 9."
+            raise DataError(f"{fault} {advice(labels_path)}")
         tensors += [images, labels]
     return Data(name_of(data_dir, paths, tensors), *tensors)
 

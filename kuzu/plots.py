@@ -45,23 +45,31 @@ def one_panel(figsize, title, **title_options):
     return figure, axes
 
 
+def training_title(networks):
+    """What was trained, how long (not equally long where several were interrupted), on what."""
+    first, counts = networks[0], [network.epoch for network in networks]
+    least, most = min(counts), max(counts)
+    epochs = f"{least} to {most} epochs" if least < most else f"{most} epoch{'s' * (most > 1)}"
+    which = f"{len(networks)} networks" if len(networks) > 1 else f"seed {first.seed}"
+    name = f"Net{first.net.capitalize()}, {first.recipe.name} recipe"
+    return f"{name}, {epochs}, {which}\n{first.data}"
+
+
 def figures(networks, data):
     """(file name, figure) for checkpoint.Networks of one kind with their `test`. What shows a
     single network shows the first."""
     first = networks[0]
-    epochs = "1 epoch" if first.epoch == 1 else f"{first.epoch} epochs"
-    name = f"Net{first.net.capitalize()}, {first.recipe.name} recipe, {epochs}"
-    one = f"{name}, seed {first.seed}\n{data.title}"
-    every = one if len(networks) == 1 else f"{name}, {len(networks)} networks\n{data.title}"
+    one, every = training_title([first]), training_title(networks)
+    tested = every if data.title == first.data else f"{every}\ntested on: {data.title}"
     confusion = sum(network.test.confusion for network in networks)
-    yield "confusion.png", confusion_heatmap(confusion, every)
+    yield "confusion.png", confusion_heatmap(confusion, tested)
     if any(network.history for network in networks):
         yield "learning_curves.png", learning_curves([n.history for n in networks], every)
     pairs = most_confused(confusion)
     if pairs:
         predictions = torch.stack([network.test.predictions for network in networks])  # (S, N)
         images, labels = data.test_images.cpu(), data.test_labels.cpu()
-        yield "confused_pairs.png", confused_gallery(pairs, images, labels, predictions, every)
+        yield "confused_pairs.png", confused_gallery(pairs, images, labels, predictions, tested)
     if first.net == "lin":
         yield "weights.png", weight_images(first.model, one)
     if first.net == "conv":

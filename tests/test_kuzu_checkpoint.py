@@ -85,6 +85,16 @@ def test_an_interrupted_epoch_leaves_no_trace(data):
         assert not torch.equal(lost[name], weight)
 
 
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", "model.pt")
+
+    (tmp_path / "model.pt").touch()
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(PermissionError):
+        checkpoint.load(tmp_path / "model.pt")
+
+
 def put(*places_and_value):
     """A change of a content: put(key, ..., value)."""
 

@@ -218,6 +218,15 @@ def one_line(done, message):
     assert message in done.stderr
 
 
+def test_an_empty_argument_and_a_home_folder(kuzu, data_dir, tmp_path, monkeypatch):
+    """A shell's empty variable in quotes; ~ as it comes from a program, no shell between."""
+    done = kuzu("--net", "lin", "", status=2)
+    one_line(done, "error: an argument is empty")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = kuzu("--net", "lin", "--epochs", 1, "--out", "~/mine")
+    assert f"Run folder: {tmp_path / 'mine'}" in done.stdout
+
+
 def test_another_number_of_hidden_units_than_the_checkpoints(kuzu, commands):
     folder = commands.folder(kuzu("--hid", 20, "--epochs", 1))
     evaluate = ("--checkpoint", folder / "model.pt", "--eval_only")

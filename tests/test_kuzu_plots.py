@@ -53,6 +53,20 @@ def test_the_figures_of_each_network(data):
             assert any("1 epoch, seed 0" in text for text in texts)
 
 
+def test_titles_say_what_was_trained_how_long_and_on_what(data):
+    networks = trained("lin", data, seeds=(0, 1))
+    networks[0].history.append(networks[0].history[-1] | {"epoch": 4})  # one was interrupted
+    other = load_kana(30, 100, seed=1)
+    for name, figure in plots.figures(networks, other):
+        texts = [t.get_text() for t in figure.findobj(matplotlib.text.Text)]
+        title = next(text for text in texts if text.startswith("NetLin")).splitlines()
+        alone = name == "weights.png"
+        which = "4 epochs, seed 0" if alone else "1 to 4 epochs, 2 networks"
+        assert title[:2] == [f"NetLin, classic recipe, {which}", data.title]
+        tested = [] if alone or name == "learning_curves.png" else [f"tested on: {other.title}"]
+        assert title[2:] == tested
+
+
 def test_without_the_font_romaji_alone(data, without_font):
     assert plots.class_names()[9] == "wo"
     figure = plots.confusion_heatmap(torch.eye(10, dtype=torch.int64), "")
