@@ -111,11 +111,10 @@ def default_recipe(language, kind, n_hidden):
     it has counted; further from it where one letter stands for several. Two units bear larger steps
     than three or four. Without `closure`, which asks for a state to which every string returns,
     some stay where one or two n are wrong, or B is predicted for good; fewer so where the other
-    weights start small, and of larger ones where uncertain steps weigh half. On the Reber grammar
-    large recurrent weights can hold states together that must be told apart, those of nodes 0 and
-    4: so weights are bounded, and grow slowly. LSTM: forget gates that start open (Gers et al.
-    2000). Embedded Reber: most steps are a coin's throw, whose noise drowns the one that must be
-    recalled unless they weigh less.
+    weights start small. On the Reber grammar large recurrent weights can hold states together that
+    must be told apart, those of nodes 0 and 4: so weights are bounded, and grow slowly. LSTM:
+    forget gates that start open (Gers et al. 2000). Embedded Reber: most steps are a coin's throw,
+    whose noise drowns the one that must be recalled unless they weigh less.
     """
     sizes = MODELS[kind].shapes(language.n_symbols, n_hidden).values()
     small = sum(map(math.prod, sizes)) <= MAX_ROTATED
@@ -127,14 +126,13 @@ def default_recipe(language, kind, n_hidden):
     if language.judges_choices:
         steps = {"learning_rate": 0.08, "warm_up": 0.5, "max_weight": 2.5}
         return Recipe(64_000, batch_size=32, **steps, **small_start)
-    small_start["closure"], weight = (3.0, 0.5) if language.numbered else (0.0, 1.0)
+    small_start["closure"] = 3.0 if language.numbered else 0.0
     if n_hidden <= 2:
         plain = max(language.multiples, default=1) == 1
         length, identity = (32_000, 1.0) if plain else (48_000, 0.7)
         steps = {"learning_rate": 0.05, "identity": identity}
         return Recipe(length, batch_size=16, **steps, **small_start)
-    steps = {"learning_rate": 0.03, "identity": 1.0, "stochastic_weight": weight}
-    return Recipe(96_000, batch_size=32, **steps, **small_start)
+    return Recipe(96_000, batch_size=32, learning_rate=0.03, identity=1.0, **small_start)
 
 
 def far_recipe(language, kind, n_hidden):
