@@ -88,9 +88,15 @@ def main(argv=None):
     saved = checkpoint.load(args.checkpoint) if args.checkpoint else None
     if saved:
         given = dict(net=args.net, n_hidden=args.hid, recipe=args.recipe, seed=args.seed or None)
+        planned = saved.recipe.epochs
         checkpoint.check_options(saved, changes | given, args.resume)
         args.net, args.hid, args.seed = saved.net, saved.n_hidden, saved.seed
         recipe = saved.recipe
+        if recipe.warm_up is not None and recipe.epochs != planned:
+            warn(
+                f"the learning rate's cycle was one of {planned} epochs; it goes on as one of "
+                f"{recipe.epochs}, as if it had been so from the start"
+            )
     else:
         args.net, args.hid = args.net or "full", args.hid or 100
         recipe = recipe_for(args.net, args.recipe or "classic", **changes)

@@ -29,6 +29,7 @@ TRAINING = (  # option, field of the Recipe, type, help
     ("--hold", "hold", number(int, 1), "epochs at 100 %% before stopping"),
     ("--restarts", "restarts", number(int, 0, most=10**6), "new draws of a stuck network, at most"),
 )
+MAX_UNITS = 10**7  # hidden units of all networks: some 1 GB
 
 
 def parse_args(argv=None):
@@ -61,6 +62,8 @@ def parse_args(argv=None):
     args.hid = args.hid or max(4, 2 * (args.size - 1))
     given = {field: name for name, field, *_ in TRAINING if getattr(args, field) is not None}
     args.recipe = {field: getattr(args, field) for field in given}
+    if args.seeds * args.hid > MAX_UNITS:
+        parser.error(f"--seeds times --hid is {args.seeds * args.hid:,}: at most {MAX_UNITS:,}")
     if args.act == "step" and given:
         parser.error(f"step units have no gradient to train by: leave out {[*given.values()][0]}")
     args.set_weights = args.set_weights or args.act == "step"
@@ -128,6 +131,7 @@ def main(argv=None):
     summary = results.summary(history, recipe if trained else None, args.set_weights)
     folder.save_model(checkpoint.content(history, summary["shown"]))  # before a second Ctrl-C
     title = summary["title"] + f"; seed {summary['seed']}" * (args.seeds > 1)
+    title += f", draw {summary['draw']}" * (summary["draw"] > 1)
     save(folder, history, summary, title)
     if args.animate and history.last.epoch:
         animate(folder, history, summary, title, recipe)
@@ -163,8 +167,7 @@ def animate(folder, history, summary, title, recipe):
     from xor import animation
     from xor.train import redraw_seed
 
-    seed, draw = summary["seed"], int(history.last.draws[summary["shown"]])
-    title += f", draw {draw}" * (draw > 1)
+    seed, draw = summary["seed"], summary["draw"]
     seed = redraw_seed(seed, draw - 1) if draw > 1 else seed
     n_epochs = min(recipe.epochs, history.last.epoch - (draw - 1) * recipe.epochs)
     size = summary["size"]

@@ -290,6 +290,12 @@ def test_interrupted_run_keeps_what_was_trained_and_goes_on(commands, data_dir, 
     assert commands.summary(resumed)["networks"][0]["loss"] == whole["networks"][0]["loss"]
 
 
+def test_a_cycle_that_is_made_longer_is_told(kuzu, commands):
+    done = kuzu("--net", "lin", "--recipe", "tuned", "--epochs", 1)
+    words = ("--checkpoint", commands.folder(done) / "model.pt", "--resume", "--epochs", 2)
+    assert "cycle was one of 1 epochs; it goes on as one of 2" in kuzu(*words).stderr
+
+
 def test_interrupted_before_the_first_epoch(kuzu, commands, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -158,6 +158,7 @@ def test_the_help_shows_the_recipe_and_needs_no_torch(commands):
         ("--hid 1000000000000", "--hid"),
         ("--hid 900000000", "too large"),
         ("--seeds 900000000", "--seeds"),
+        ("--seeds 100000 --hid 1000", "at most 10,000,000"),
         ("--lr nan", "finite"),
         ("--lr 1e300", "too large"),
         ("--decay 1e300", "too large"),

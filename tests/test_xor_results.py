@@ -109,6 +109,9 @@ def test_lines_come_from_the_summary_alone(history):
     first, since = content["first_right"], content["stays_right_from"]
     lost = "" if first == since else f" First right at epoch {first}, but lost in between."
     assert lines[-1] == f"Solved: every point right from epoch {since} on.{lost}"
+    assert content["draw"] == 1
+    again = result_lines(content | {"draw": 3})[-1]
+    assert again == f"Solved in draw 3: every point right from epoch {since} on.{lost}"
 
 
 def test_a_stuck_network_is_told_what_may_help():

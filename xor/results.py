@@ -46,6 +46,7 @@ def summary(history, recipe=None, by_hand=False):
         **(_counts(last, loss, wrong) if model.n_networks > 1 else {}),
         "shown": shown,
         "seed": history.seeds[shown],
+        "draw": int(last.draws[shown]),
         "epochs": last.epoch,
         "loss": loss[shown].item(),
         "accuracy": accuracy[shown].item(),
@@ -144,7 +145,8 @@ def _verdict(summary):
         if since is None:
             return []  # not trained: Final Accuracy says it
         lost = "" if first == since else f" First right at epoch {first}, but lost in between."
-        return [f"Solved: every point right from epoch {since} on.{lost}"]
+        drawn = f" in draw {summary['draw']}" * (summary["draw"] > 1)
+        return [f"Solved{drawn}: every point right from epoch {since} on.{lost}"]
     text = "Not solved" + f" after {summary['epochs']} epochs" * (summary["epochs"] > 0)
     text += f": wrong at {_some([f'({x}, {y})' for x, y in summary['wrong_points']])}"
     if summary["activation"] == "sig":
