@@ -8,6 +8,8 @@ In ascending order the strings that still read a letter are the last ones of the
 works on a slice. Most of the time of reach.first_failing_n is spent here.
 """
 
+import functools
+
 import torch
 
 from anbn.models import State
@@ -37,9 +39,9 @@ def fails(model, language, first, state):
             logits = torch.baddbmm(bias, V, here[0])  # (S, K, still reading)
             here_wrong = wrong[:, done:read_on]
             if t == multiple * (first + done):  # the first of them has read its last one
-                here_wrong[:, :1] |= logits[:, :, :1].argmax(1) != following
+                here_wrong[:, :1] |= ~_predicts(logits[:, :, :1], following)
                 here_wrong, logits = here_wrong[:, 1:], logits[:, :, 1:]
-            here_wrong |= logits.argmax(1) != letter
+            here_wrong |= ~_predicts(logits, letter)
             if t == multiple:
                 earlier = [part[:, :, :-1].clone() for part in state]
             elif t == 2 * multiple:
@@ -59,11 +61,11 @@ def _lone_fails(model, letter, n_letters, state):
     (S, 1) bool. Its state is overwritten."""
     letters = torch.full((1, n_letters), letter, device=model.U.device)
     activity = model(letters, State(*(part[:, :, :1].mT for part in state)))
-    predicted = activity.logits[:, 0].argmax(-1)  # (S, T)
-    wrong = (predicted[:, :-1] != letter).any(-1, keepdim=True)
+    right = _predicts(activity.logits[:, 0].mT, letter)  # (S, T)
+    turns = _predicts(activity.logits[:, 0, -1:].mT, (letter + 1) % model.n_symbols)
     for part, new in zip(state, activity[:2], strict=False):
         part[:, :, 0] = new[:, 0, -1]
-    return wrong | (predicted[:, -1:] != (letter + 1) % model.n_symbols)
+    return ~right[:, :-1].all(-1, keepdim=True) | ~turns
 
 
 def _goes_on_alike(state, earlier, kept):
@@ -85,6 +87,14 @@ def _kept_cells(model, letter):
     opened = torch.sigmoid(drive + spread).chunk(4, -1)[0] == 0  # the input gate, never
     closed = torch.sigmoid(drive - spread).chunk(4, -1)[1] == 1  # the forget gate, never
     return (opened & closed)[:, :, None]
+
+
+def _predicts(logits, letter):
+    """Whether `letter` is the arg max, the first of equal values, of logits (S, K, N): (S, N).
+    torch.argmax takes a hundred times as long over an axis that is not the last."""
+    own, others = logits[:, letter], enumerate(logits.unbind(1))
+    larger = [own > x if k < letter else own >= x for k, x in others if k != letter]
+    return functools.reduce(torch.logical_and, larger)
 
 
 def _reader(model, letter):
