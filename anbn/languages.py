@@ -86,6 +86,7 @@ class Language:
     symbols: str  # a character for each
     embed = False  # the embedded Reber grammar
     file = None  # path of the file that it was read from
+    sha256 = None  # of that file's bytes
     numbered = True  # there is one string for each n, so that there is a first n that fails
     multiples = ()  # a^n b^(jn) c^(kn)... is (1, j, k, ...); empty for strings of another kind, of
     # which no learned counts, no first failure and no single units are shown

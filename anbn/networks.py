@@ -146,6 +146,7 @@ def pack(networks):
         "optimizer": state and {name: value.cpu().clone() for name, value in state.items()},
         "hand_set": networks.hand_set,
         "history": dict(zip(Report._fields, [list(sequences), *columns], strict=True)),
+        "language_sha256": language.sha256,
     }
 
 
@@ -180,6 +181,8 @@ def unpack(content, language=None):
         if is_file(name) and not Path(name).is_file():
             raise CheckpointError(f"its language {name} is not there: say by --lang where it is")
         language = named(**content["language"])
+    if language.sha256 and content.get("language_sha256") not in (None, language.sha256):
+        notes.append(f"{language.file} has changed since these networks were trained on it")
     networks = Networks(model, language, best, seeds, **about)
     if content.get("recipe") is not None:
         _check(content, recipe=dict)

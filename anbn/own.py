@@ -11,6 +11,7 @@ follows it in the list. A mark stands in front of every string, so that its end 
                ba     . b a, then .
 """
 
+import hashlib
 import traceback
 from pathlib import Path
 
@@ -109,6 +110,7 @@ def read(path, length=None):
     except LanguageError as error:
         raise LanguageError(f"{path}: {error}") from None
     language.file = str(path)
+    language.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return language
 
 

@@ -26,9 +26,10 @@ class CheckpointError(ValueError):
 
 @dataclass
 class Network:
-    """A classifier and how it was trained. data: the title of its Data. weights and state: its
-    parameters and what training needs to go on (see train.Epoch) at the last record, on the CPU.
-    history: a row per record, with the columns ROW. test: its latest Evaluation, not saved."""
+    """A classifier and how it was trained. data: the title of its Data; sha256: its checksum, None
+    in older files. weights and state: its parameters and what training needs to go on (see
+    train.Epoch) at the last record, on the CPU. history: a row per record, with the columns ROW.
+    test: its latest Evaluation, not saved."""
 
     net: str
     n_hidden: int
@@ -40,6 +41,7 @@ class Network:
     state: dict | None = None
     history: list = field(default_factory=list)
     test: Evaluation | None = None
+    sha256: str | None = None
 
     @property
     def epoch(self):
@@ -71,12 +73,14 @@ class Network:
             "model": self.weights,
             "optimizer": self.state,
             "history": self.history,
+            "sha256": self.sha256,
         }
 
 
 def new(net, n_hidden, seed, data, recipe):
-    """A Network that is not yet trained, its weights drawn from its seed."""
-    return Network(net, n_hidden, seed, data, recipe, build(net, n_hidden, seeded(seed)))
+    """A Network that is to be trained on a Data, its weights drawn from its seed."""
+    model = build(net, n_hidden, seeded(seed))
+    return Network(net, n_hidden, seed, data.title, recipe, model, sha256=data.sha256)
 
 
 def load(path):
@@ -123,6 +127,15 @@ def check_options(network, options, resume):
             )
 
 
+def other_data(network, data):
+    """In words, what a network was trained on, if it was other images than these; else None."""
+    if network.data != data.title:
+        return f"was trained on the {network.data}, not on the {data.title}"
+    if network.sha256 not in (None, data.sha256):
+        return f"was trained on other images than these {data.title}"
+    return None
+
+
 def network_from(saved):
     """The Network of a checkpoint's content; raises ValueError saying what does not fit."""
     require(isinstance(saved, dict), "it holds no network")
@@ -147,7 +160,9 @@ def network_from(saved):
     model.load_state_dict(weights)
     check_history(saved["history"], saved["epoch"])
     about = net, n_hidden, saved["seed"], saved["data"], recipe, model
-    return Network(*about, weights, saved["optimizer"], saved["history"])
+    sha256 = saved.get("sha256")
+    require(sha256 is None or isinstance(sha256, str), "its checksum of the data is no text")
+    return Network(*about, weights, saved["optimizer"], saved["history"], sha256=sha256)
 
 
 def require(condition, fault):

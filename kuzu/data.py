@@ -4,6 +4,7 @@ data = load("auto", "data")       # what lies there; else download; else the bui
 data.title                        # "KMNIST (60,000 train / 10,000 test)"
 """
 
+import functools
 import hashlib
 import os
 from dataclasses import dataclass, replace
@@ -42,6 +43,11 @@ class Data:
     def title(self):
         """Name and counts, as every output and figure shows them."""
         return f"{self.name} ({len(self.train_labels):,} train / {len(self.test_labels):,} test)"
+
+    @functools.cached_property
+    def sha256(self):
+        """Of all images and labels: what tells apart two sets of the same title."""
+        return checksum(self.train_images, self.train_labels, self.test_images, self.test_labels)
 
     def to(self, device):
         tensors = ("train_images", "train_labels", "test_images", "test_labels")
@@ -122,5 +128,5 @@ def name_of(data_dir, paths, tensors):
 
 def checksum(*tensors):
     """SHA-256 of images and labels, a byte each."""
-    content = b"".join(tensor.to(torch.uint8).numpy().tobytes() for tensor in tensors)
+    content = b"".join(tensor.cpu().to(torch.uint8).numpy().tobytes() for tensor in tensors)
     return hashlib.sha256(content).hexdigest()

@@ -53,6 +53,8 @@ def parse_args(argv=None):
         parser.error("--eval_only and --resume exclude each other")
     if bool(args.checkpoint) != (args.eval_only or args.resume):
         parser.error("--checkpoint FILE goes with --eval_only or --resume, and they with it")
+    if args.hid and args.net in ("lin", "conv"):
+        parser.error(f"--hid is the hidden units of full: leave it out with --net {args.net}")
     if args.checkpoint and args.seeds > 1:
         parser.error("--checkpoint holds one network: leave out --seeds")
     return args
@@ -103,11 +105,10 @@ def main(argv=None):
     seeds = processes.share(list(range(args.seed, args.seed + args.seeds)))
     data = processes.in_turn(lambda: load(args.dataset, args.data_dir, tell))
     warn(data.note)
-    if saved and saved.data != data.title:
-        fault = f"{args.checkpoint} was trained on the {saved.data}, not on the {data.title}"
+    if other := saved and checkpoint.other_data(saved, data):
         if args.resume:
-            raise BadInput(f"{fault}: resume with the same --dataset and --data_dir")
-        warn(fault)
+            raise BadInput(f"{args.checkpoint} {other}: give --resume the same images")
+        warn(f"{args.checkpoint} {other}")
     auto = args.device == "auto"
     device, trouble = usable_device(device, auto, args.net, args.hid, recipe, data)
     warn(trouble)
@@ -132,7 +133,7 @@ def main(argv=None):
     networks, interrupted, equal_time = [], False, None
     try:
         for seed in seeds:
-            network = saved or checkpoint.new(args.net, args.hid, seed, data.title, recipe)
+            network = saved or checkpoint.new(args.net, args.hid, seed, data, recipe)
             networks.append(network)
             model = network.model.to(device)
             if args.eval_only:

@@ -21,7 +21,7 @@ def data():
 
 
 def trained(net, recipe, data, n_hidden=20):
-    network = checkpoint.new(net, n_hidden, 3, data.title, recipe)
+    network = checkpoint.new(net, n_hidden, 3, data, recipe)
     for epoch in train(network.model, data, recipe, 3):
         network.record(epoch)
     return network
@@ -62,7 +62,7 @@ def test_what_is_saved_is_loaded(contents, name, data, tmp_path):
 def test_an_interrupted_epoch_leaves_no_trace(data):
     """Ctrl-C may come after some updates of an epoch whose record never came."""
     recipe = replace(CLASSIC, epochs=3)
-    network = checkpoint.new("lin", 100, 0, data.title, recipe)
+    network = checkpoint.new("lin", 100, 0, data, recipe)
     lost = {}
 
     def interrupt(epoch, seen, loss):
@@ -75,7 +75,7 @@ def test_an_interrupted_epoch_leaves_no_trace(data):
             network.record(epoch)
     network.rewind()
     assert network.epoch == 2
-    whole = checkpoint.new("lin", 100, 0, data.title, recipe)
+    whole = checkpoint.new("lin", 100, 0, data, recipe)
     for epoch in train(whole.model, data, replace(recipe, epochs=2)):
         whole.record(epoch)
     for name, weight in whole.model.state_dict().items():

@@ -178,6 +178,7 @@ NO_CUDA = not torch.cuda.is_available()
         (("--batch_size", 0), "--batch_size"),
         (("--net", "resnet"), "--net"),
         (("--hid", 10**9), "not enough memory"),
+        (("--net", "lin", "--hid", 100), "--hid"),
         (("--seed", 2**64), "--seed"),
         (("--checkpoint=", "--eval_only"), "--checkpoint"),
         (("--lr", "1e38", "--net", "lin"), "learning rate"),
@@ -242,6 +243,24 @@ def test_bad_data_ends_in_one_line(data_dir, tmp_path, kuzu):
         (tmp_path / name).write_bytes(content[:half])
     one_line(kuzu(data_dir=tmp_path, status=2), "t10k-images")
     assert not (tmp_path / "out").exists()
+
+
+def test_other_images_of_the_same_title_are_noticed(trained, data_dir, tmp_path, kuzu):
+    """Another folder of the same name with as many images: resuming would mix the two."""
+    other = tmp_path / data_dir.name
+    other.mkdir()
+    for name in NAMES.values():
+        content = bytearray((data_dir / "KMNIST" / "raw" / name).read_bytes())
+        content[-1] ^= name == NAMES["train_images"]  # one bit of one pixel
+        (other / name).write_bytes(content)
+    saved = "--checkpoint", trained[1] / "model.pt"
+    done = kuzu(*saved, "--resume", "--epochs", 3, data_dir=other, status=2)
+    one_line(done, "trained on other images than these images in data")
+    assert "trained on other images" in kuzu(*saved, "--eval_only", data_dir=other).stderr
+    content = torch.load(saved[1], weights_only=True)
+    del content["sha256"]  # as checkpoints were before
+    torch.save(content, tmp_path / "old.pt")
+    assert kuzu("--checkpoint", tmp_path / "old.pt", "--eval_only", data_dir=other).stderr == ""
 
 
 def test_a_folder_without_images_is_an_error(tmp_path, kuzu, monkeypatch):

@@ -21,7 +21,7 @@ def data():
 
 
 def trained(net, data, seeds=(0,)):
-    networks = [checkpoint.new(net, 100, seed, data.title, CLASSIC) for seed in seeds]
+    networks = [checkpoint.new(net, 100, seed, data, CLASSIC) for seed in seeds]
     for network in networks:
         network.record(next(train(network.model, data, CLASSIC, network.seed)))
     return networks

@@ -22,7 +22,7 @@ from kuzu.train import Evaluation
 
 
 def network(seed, labels, predictions, loss=0.5):
-    made = checkpoint.new("lin", 100, seed, "toys", CLASSIC)
+    made = checkpoint.new("lin", 100, seed, SimpleNamespace(title="toys", sha256=""), CLASSIC)
     made.test = Evaluation(loss, predictions, confusion_matrix(labels, predictions))
     row = dict.fromkeys(checkpoint.ROW, 0.5) | {"epoch": 10}
     made.history.append(row)

@@ -270,8 +270,11 @@ def test_a_run_on_a_list_that_was_moved_is_resumed(within, commands, tmp_path, u
     lost = within(seq_train, *words)
     assert lost.returncode == 2 and "words.txt is not there: say by --lang" in lost.stderr
     done = within(seq_train, *words, "--lang", tmp_path / "moved" / "words.txt")
-    assert "moved/words.txt, as asked for" in done.stderr
+    assert "moved/words.txt, as asked for" in done.stderr and "changed" not in done.stderr
     assert commands.summary(done)["sequences"] == 192  # of 16 each
+    (tmp_path / "moved" / "words.txt").write_text("ab\nbb\n")
+    done = within(seq_train, *words, "--lang", tmp_path / "moved" / "words.txt")
+    assert "words.txt has changed since these networks were trained on it" in done.stderr
 
 
 def test_a_place_that_cannot_be_written_to(within, tmp_path):

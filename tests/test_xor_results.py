@@ -119,7 +119,9 @@ def test_a_stuck_network_is_told_what_may_help():
     zero = MLP(torch.zeros(1, 5, 2), -torch.ones(1, 5), torch.zeros(1, 5), torch.zeros(1))
     text = result_lines(summary(History(zero, inputs, targets)))[-1]
     assert text.startswith("Not solved: wrong at (0, 0), (0, 2), (1, 1), (2, 0), (2, 2), loss 0.69")
-    assert "all points on one side of h1, h2, h3, h4, h5. Try --restarts" in text
+    assert "all points on one side of h1, h2, h3, h4, h5. Try --restarts 5," in text
+    more = summary(History(zero, inputs, targets), Recipe(restarts=10))
+    assert "Try --restarts 20," in result_lines(more)[-1]  # more than was tried
     one = History(random_networks([0], 1, 3), inputs, targets)
     assert "try --hid 4." in result_lines(summary(one))[-1]
     by_hand = summary(History(hand_set(3, act="sig", scale=0.1), inputs, targets), by_hand=True)

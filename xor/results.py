@@ -155,7 +155,8 @@ def _verdict(summary):
         text += f" (all were right at epoch {first})"
     if idle := summary["idle_units"]:
         text += f"; all points on one side of {_some([f'h{k}' for k in idle])}"
-    advice = "Try --restarts 5, --seeds 100 or another --seed."
+    restarts = 2 * summary["recipe"]["restarts"] if summary["recipe"] else 0
+    advice = f"Try --restarts {max(5, restarts)}, --seeds 100 or another --seed."
     needed = units_needed(summary["size"])
     if summary["hidden"] < needed:
         advice = f"{needed} hidden units are known to be enough; try --hid {needed}."

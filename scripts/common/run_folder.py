@@ -165,7 +165,7 @@ class RunFolder:
 
 
 def describe(device):
-    """A device in words, for files and reports: its kind, its name and how much of it is used."""
+    """A device in words, for files and reports: its kind, its name and what of it is used."""
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
     if device.type != "cpu":
@@ -173,8 +173,9 @@ def describe(device):
     info = Path("/proc/cpuinfo")
     found = info.exists() and re.search(r"^model name\s*: (.*)", info.read_text(), re.M)
     name = found[1] if found else platform.processor() or platform.machine()
+    units = torch.backends.cpu.get_cpu_capability()  # of its vectors: how it rounds hangs on them
     threads = torch.get_num_threads()
-    return f"cpu: {name}, {threads} thread{'s' * (threads > 1)}"
+    return f"cpu: {name} ({units}), {threads} thread{'s' * (threads > 1)}"
 
 
 def git_commit():
