@@ -12,7 +12,7 @@ def explain(model, language, n_most=None):
     """
     import torch
 
-    from anbn.analysis.counting import counting
+    from anbn.analysis.counting_words import counting
     from anbn.analysis.diagnosis import diagnose
     from anbn.analysis.explanation import machine, verdict
     from anbn.analysis.extract import studies

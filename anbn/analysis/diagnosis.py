@@ -5,7 +5,7 @@ each letter is read, where the output turns to the next letter, and how it first
     count                 1    2    3    2    1    0    A read; B still to come
     cell 2, by hand       1    2    2    1    1    0    follows it: correlation 0.86
 
-anbn/analysis/counting.py puts them in words. A unit is a cell of an LSTM, a hidden unit of an
+anbn/analysis/counting_words.py puts them in words. A unit is a cell of an LSTM, a hidden unit of an
 SRN; the strings, unless it is said otherwise, those of n = 1..length, read from the start.
 """
 

@@ -1,9 +1,9 @@
 """What can be said of any network in words: how good it is, and what finite-state machine it is.
 
-How a network counts is in anbn/analysis/counting.py.
+How a network counts is in anbn/analysis/counting_words.py.
 """
 
-from anbn.analysis.counting import n_range
+from anbn.analysis.counting_words import n_range
 from anbn.evaluate import N_STREAMS, SOLVED
 
 

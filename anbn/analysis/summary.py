@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 
 from anbn.analysis.cells import cell_changes, cell_table
-from anbn.analysis.counting import counting
+from anbn.analysis.counting_words import counting
 from anbn.analysis.diagnosis import diagnose
 from anbn.analysis.dynamics import all_fixed_points
 from anbn.analysis.explanation import machine, share
