@@ -8,8 +8,7 @@ import pytest
 import torch
 from claims import FORMS, check, moves_so
 
-from anbn.analysis import counting_words
-from anbn.analysis import explain
+from anbn.analysis import counting_words, explain
 from anbn.catalogue import named
 from anbn.handset import handset
 from anbn.models import LSTM, SRN
