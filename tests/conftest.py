@@ -136,11 +136,18 @@ def nothing_left_running():
 @pytest.fixture
 def within(capsys, monkeypatch):
     """Run a script in this process, and no other: within(module, *words) -> CompletedProcess. For
-    commands whose imports would take longer than their work."""
+    commands whose imports would take longer than their work; so would its figures, which are made,
+    but drawn only if asked for."""
     import common.processes
     from common.options import run
+    from common.run_folder import RunFolder
 
-    def call(script, *words):
+    draw = RunFolder.save_figure
+    monkeypatch.setattr(RunFolder, "save_figure", lambda self, _, name: self.save_text(name, name))
+
+    def call(script, *words, drawn=False):
+        if drawn:
+            monkeypatch.setattr(RunFolder, "save_figure", draw)
         line = [script.__file__, *map(str, words)]
         monkeypatch.setattr(sys, "argv", line)
         monkeypatch.setattr(common.processes, "usable_cores", lambda: 1)

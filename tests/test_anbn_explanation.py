@@ -12,6 +12,7 @@ from anbn.analysis import counting_words, explain
 from anbn.catalogue import named
 from anbn.handset import handset
 from anbn.models import LSTM, SRN
+from anbn.optim import Adam
 
 
 def changed(model, **parts):
@@ -160,14 +161,14 @@ def test_movement(path, words):
 def briefly_trained(kind, language, n_networks, updates):
     model = kind(language.n_symbols, language.default_hidden(kind.kind), seeds=range(n_networks))
     generator = torch.Generator().manual_seed(0)
-    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    weights = model.flatten_parameters()
+    optimizer = Adam(weights, 0.9, 0.999)
     for _ in range(updates):
         stream = language.streams(language.draw((8,), generator))
         log_q = model(stream.inputs).logits.log_softmax(-1)
         loss = -(log_q * stream.probability * stream.valid[..., None]).sum()
-        optimizer.zero_grad()
-        (loss / stream.valid.sum()).backward()
-        optimizer.step()
+        gradients = torch.autograd.grad(loss / stream.valid.sum(), list(model.parameters()))
+        optimizer.step(torch.cat([part.flatten(1) for part in gradients], 1), 0.02)
     return [(language, model.select(s)) for s in range(n_networks)]
 
 

@@ -10,6 +10,16 @@ import pytest
 from benchmarks import anbn, commands, coursework, growth, kuzu, timing, xor
 from common.options import BadInput
 
+SLOW = """
+import pathlib, sys, time
+time.sleep(0.2)
+print("training")
+folder = pathlib.Path(sys.argv[-1], "xor", "run")
+folder.mkdir(parents=True)
+(folder / "summary.json").write_text("{}")
+time.sleep(0.4)
+"""
+
 
 def test_ratio_and_rates_are_medians_over_the_rounds_without_the_first(monkeypatch):
     now = [0.0]
@@ -81,11 +91,16 @@ def test_arguments(within, tmp_path):
 
 @pytest.mark.slow
 def test_start_up_is_timed(monkeypatch, tmp_path, within):
+    """Of a script that says something after 0.2 seconds and ends after another 0.4."""
+    script = tmp_path / "scripts" / "xor_main.py"
+    script.parent.mkdir()
+    script.write_text(SLOW)
+    monkeypatch.setattr(commands, "ROOT", tmp_path)
     monkeypatch.setattr(commands, "STARTED", ("xor_main.py --act step --hid 4",))
     done = within(bench, "startup", "--rounds", 1, "--json", tmp_path / "bench.json")
     assert done.returncode == 0, done.stderr
     (row,) = json.loads((tmp_path / "bench.json").read_text())["startup"]
-    assert 0 < row["first_line_s"] <= row["last_line_s"]
+    assert 0.2 <= row["first_line_s"] <= row["last_line_s"] - 0.4
 
 
 def test_a_checkout_that_does_not_run_is_no_baseline(tmp_path):

@@ -1,7 +1,7 @@
 """Random command lines, checkpoints and data files: whatever people give, a script ends with status
 0, 1, 2 or 130, one line says what is wrong, and no file that was there is touched.
 
-Each test takes FUZZ_SECONDS (default 4), with the same examples every time; more seconds, more of
+Each test takes FUZZ_SECONDS (default 2), with the same examples every time; more seconds, more of
 them.
 """
 
@@ -21,7 +21,7 @@ hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
 pytestmark = pytest.mark.slow
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", 4))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", 2))
 # Small sizes and absurd ones: what lies between is right, and takes long.
 VALUES = ["", "0", "1", "2", "3", "-1", "0.5", "1e-3", "1e30", "1e300", "nan", "inf", "-inf", "x"]
 VALUES += ["99999999999", str(2**63 - 1), str(2**64), "True", "False", "None", "'", "\u304a", "a"]

@@ -135,12 +135,14 @@ def test_same_seed_same_summary_and_several_seeds(kuzu, commands):
 
 
 @pytest.mark.rounding
-def test_networks_do_not_depend_on_the_number_of_processes(commands, data_dir, tmp_path):
+def test_networks_do_not_depend_on_the_number_of_processes(commands, data_dir, tmp_path, within):
     """Bit for bit, NetConv too, which alone would use every core."""
-    line = "kuzu_main.py --net conv --epochs 1 --seeds 3 --quiet"
+    words = "--net conv --epochs 1 --seeds 3 --quiet --processes".split()
     more = ("--data_dir", data_dir, "--out", tmp_path)
-    threads = {"OMP_NUM_THREADS": "4"}
-    runs = [commands.run(f"{line} --processes {n}", *more, env=threads) for n in (1, 2)]
+    torch.set_num_threads(4)
+    one = within(kuzu_main, *words, 1, *more)
+    two = commands.run("kuzu_main.py", *words, 2, *more, env={"OMP_NUM_THREADS": "4"})
+    runs = [one, two]
     folders = [commands.folder(run) for run in runs]
     for folder in folders:
         assert sorted(path.name for path in folder.glob("*.pt")) == [

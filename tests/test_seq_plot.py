@@ -17,7 +17,7 @@ from anbn.analysis import summary
 from anbn.catalogue import named
 from anbn.handset import handset
 from anbn.models import SRN
-from anbn.plots import traces
+from anbn.plots import animation, traces
 
 PARITY_OF_LENGTH = {  # reads anbn: after A it says A or B, after B always A: right for n = 1 alone
     "H0": [0.0, 0.0],
@@ -68,7 +68,7 @@ def test_the_newest_run_is_found_and_plotted(trained, within, commands):
     run, out = trained
     older = out / "seq" / "anbn_srn2__s0__20200101-000000"
     shutil.copytree(commands.folder(run), older)  # a copy is newer by the clock
-    done = within(seq_plot, "--lang", "anbn", "--hid", 2, "--out", out, "--quiet")
+    done = within(seq_plot, "--lang", "anbn", "--hid", 2, "--out", out, "--quiet", drawn=True)
     assert done.returncode == 0 and done.stderr == ""
     for heading in ("Fixed points of each symbol's map", "Finite-state machine", "How it does it"):
         assert f"\n{heading}" in done.stdout
@@ -250,6 +250,9 @@ class Separated(Language):
 def test_languages_of_ones_own_and_moving_pictures(within, tmp_path, monkeypatch):
     """Trained, found again, judged, traced and drawn; code in a file is not run unasked."""
     monkeypatch.chdir(tmp_path)
+    stages = []  # of their training.gif; test_anbn_plots.py draws such pictures
+    monkeypatch.setattr(animation, "reading", lambda *_: b"GIF89a")
+    monkeypatch.setattr(animation, "training", lambda _, n, title: stages.append(n) or b"GIF89a")
     (tmp_path / "own.py").write_text(OWN)
     (tmp_path / "words.txt").write_text("abba\nbaab\nab\n")
     options = "--epoch 3 --seeds 2 --save_every 1 --quiet --processes 1 --out results".split()
@@ -265,7 +268,7 @@ def test_languages_of_ones_own_and_moving_pictures(within, tmp_path, monkeypatch
         assert done.returncode == 0 and run in done.stdout and not done.stderr
         drawn = tmp_path / done.stdout.splitlines()[-1].removeprefix("Run folder: ")
         for gif in ("animation.gif", "training.gif") if file == "own.py" else ():
-            assert (drawn / gif).read_bytes()[:6] == b"GIF89a"
+            assert (drawn / gif).read_bytes() == b"GIF89a"
         resumed = ("--resume", run, "--epoch", "4", "--processes", "1", "--quiet", "--out", "other")
         done = within(seq_train, *resumed)
         if file == "words.txt":
@@ -276,3 +279,4 @@ def test_languages_of_ones_own_and_moving_pictures(within, tmp_path, monkeypatch
         assert done.returncode in (0, 1)
         run = done.stdout.splitlines()[-1].removeprefix("Run folder: ")
         assert json.loads((tmp_path / run / "summary.json").read_text())["length"] == 5
+    assert stages == [[0, 1000, 2000, 3000]]

@@ -21,7 +21,7 @@ def folder_of(done, commands):
 
 
 def test_hand_set_steps(within, commands, tmp_path):
-    done = within(xor_main, "--act", "step", "--hid", 4, "--out", tmp_path)
+    done = within(xor_main, "--act", "step", "--hid", 4, "--out", tmp_path, drawn=True)
     assert done.returncode == 0 and not done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "Final Weights:" and lines[1].startswith("tensor(")
@@ -129,7 +129,7 @@ def test_one_and_two_processes_train_the_same_networks(within, commands, tmp_pat
     """Two groups: 1,000 networks and 40."""
     words = ["--seeds", 1040, "--epoch", 30, "--restarts", 1, "--quiet", "--out", tmp_path]
     runs = [
-        within(xor_main, *words, "--processes", 1),
+        within(xor_main, *words, "--processes", 1, drawn=True),
         commands.run("xor_main.py --processes 2", *words, cwd=tmp_path),
     ]
     (one, first), (two, second) = (folder_of(done, commands) for done in runs)
