@@ -4,8 +4,8 @@ from measurement, our figures beside its own.
     python scripts/report.py                 # under 30 minutes on two cores
     python scripts/report.py --quick         # fewer networks, under 3 minutes, in results/quick
     python scripts/report.py --only xor      # one part; the others keep what was measured before
-    python scripts/report.py --only beyond   # long trainings, in no other run; so are tuned and
-                                             # coursework
+    python scripts/report.py --only beyond   # long trainings, in no other run; so are languages,
+                                             # tuned and coursework
     python scripts/report.py --text_only --html    # report.html from what was measured before
 
 Each experiment is one of this project's command lines, run as a user would; its summary.json and
@@ -53,9 +53,9 @@ def main(argv=None):
     check_writable(out / "report.md")
     measured = {part: Measured(out, part, args.quick, args.data_dir) for part in PART_NAMES}
     start = time.perf_counter()
-    # Half an hour is not enough for everything, a quick look is not a benchmark.
-    everything = ["kuzu", "xor", "anbn", "languages"] + ["speed"] * (not args.quick)
-    for part in [args.only] if args.only else everything:
+    # Half an hour is not enough for everything, a quick look (a few languages) is no benchmark.
+    usual = ["kuzu", "xor", "anbn", "languages" if args.quick else "speed"]
+    for part in [args.only] if args.only else usual:
         if not args.text_only:
             sections[part].measure(measured[part])
     texts = [(Path(__file__).parent / "reporting" / "report.md").read_text(encoding="utf-8")]

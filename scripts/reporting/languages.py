@@ -1,4 +1,7 @@
-"""Languages beyond the source's: several counters, and brackets."""
+"""Languages beyond the source's: several counters, and brackets.
+
+Not part of the whole report's half hour: python scripts/report.py --only languages
+"""
 
 from reporting.anbn import EXCESS_AND_TIME, cell_changes, hand_set, quoted, summaries, training
 from reporting.measured import success, table
