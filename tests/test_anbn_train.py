@@ -273,6 +273,7 @@ def test_far_networks_count_on(multiples, least):
 
 
 @pytest.mark.rounding
+@pytest.mark.usefixtures("c_compiler")
 def test_far_srns_count_beyond_their_training():
     """Half of them at least half as far again, after a third of the training."""
     language, seeds = CountingLanguage((1, 1), 6), range(43000, 43006)

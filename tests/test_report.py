@@ -115,10 +115,9 @@ def test_every_command_can_be_typed(part, quick, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_place_is_that_of_the_folder_one_is_in(tmp_path, monkeypatch):
-    """Of a run and of a report, whose names may hold a space."""
     monkeypatch.chdir(tmp_path)
-    folder = measured.call("xor_main.py --task xor --act step --quiet --out 'a folder'")
-    assert folder.parent == Path("a folder", "xor") and (folder / "summary.json").exists()
+    measured.call("report.py --text_only --out 'a folder'")
+    assert (tmp_path / "a folder" / "report.md").exists()
 
 
 def test_a_command_that_fails_ends_the_report():
