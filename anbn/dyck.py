@@ -149,8 +149,8 @@ class DyckLanguage(WalkLanguage):
 
 def _buried(depth):
     """By how much the stack has risen above the bracket now on top, at most, since that was opened:
-    depth (..., T) -> (..., T). In ( [ ] ( [ ] ), read so far, the last one is 1: the first bracket
-    is on top, and one has lain on it."""
+    depth (..., T) -> (..., T). In ( [ ] ( [ ] ), read so far, the last one is 2: the first bracket
+    is on top, and two at a time have lain on it."""
     peak, found = depth.new_zeros(*depth.shape[:-1], depth.shape[-1] + 2), []
     for here in depth.unbind(-1):  # peak: of the stack since the bracket at each depth was opened
         peak = torch.maximum(peak, here[..., None])

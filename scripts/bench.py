@@ -1,4 +1,4 @@
-"""How fast? Each part is measured in turn with a plain loop that is kept in scripts/benchmarks/.
+"""How fast? kuzu, xor and anbn in turn with plain loops, which are kept in scripts/benchmarks/.
 
     python scripts/bench.py                       # kuzu, xor, anbn and startup; about 4 minutes
     python scripts/bench.py growth                # how the cost grows; about 3 minutes

@@ -4,8 +4,8 @@
     python scripts/kuzu_main.py --net conv --recipe tuned --seeds 5 --data_dir data
     python scripts/kuzu_main.py --checkpoint results/kuzu/RUN/model.pt --eval_only
 
-Prints loss lines, the confusion matrix and the test line per epoch, then parameters, accuracy per
-character and the most-confused pairs; figures and model.pt go into the run folder.
+Prints loss lines, at every test the confusion matrix and the test line, then parameters, accuracy
+per character and the most-confused pairs; figures and model.pt go into the run folder.
 """
 
 import os
@@ -155,7 +155,7 @@ def main(argv=None):
     for network in networks:
         save(network)
     if not networks:
-        print(f"Interrupted before the first epoch ended.\nRun folder: {folder}")
+        print(f"Interrupted before the first test.\nRun folder: {folder}")
         return 130
     if recipe.name == "tuned" and not (args.eval_only or interrupted):
         try:

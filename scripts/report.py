@@ -4,13 +4,13 @@ from measurement, our figures beside its own.
     python scripts/report.py                 # under 30 minutes on two cores
     python scripts/report.py --quick         # fewer networks, under 3 minutes, in results/quick
     python scripts/report.py --only xor      # one part; the others keep what was measured before
-    python scripts/report.py --only beyond   # long trainings, in no other run; so are languages,
+    python scripts/report.py --only beyond   # long trainings, not in the first; so are languages,
                                              # tuned and coursework
     python scripts/report.py --text_only --html    # report.html from what was measured before
 
 Each experiment is one of this project's command lines, run as a user would; its summary.json and
 the figures the report shows are copied to results/reference/<part>/<experiment>/. report.md and the
-README's tables are written from these files alone.
+README's tables are written from what lies there, notes.md included.
 """
 
 import os
@@ -31,10 +31,11 @@ def parse_args(argv=None):
     parser = Parser(description=__doc__)
     parser.add_argument("--only", choices=PART_NAMES, help="measure this part alone")
     parser.add_argument("--quick", action="store_true", help="fewer networks, results/quick")
-    text = "real characters for Part 1 (default: see kuzu_main.py)"
+    text = "real characters for Part 1 (default: see kuzu_main.py) and tuned, which needs them"
     parser.add_argument("--data_dir", metavar="DIR", help=text)
-    parser.add_argument("--out", metavar="DIR", help="where to write (default: results/reference)")
-    text = "write report.html too: one page with the figures in it, for a class"
+    text = "where to write (default: results/reference, or results/quick)"
+    parser.add_argument("--out", metavar="DIR", help=text)
+    text = "write report.html too: one page with the figures in it (needs the package markdown)"
     add_flag(parser, "--html", text)
     parser.add_argument("--text_only", action="store_true", help="measure nothing, write the text")
     return parser.parse_args(argv)

@@ -5,8 +5,9 @@
     python scripts/seq_plot.py --checkpoint net/anbn_srn2_50.pth
     python scripts/seq_plot.py --run net --lang reber --epoch 50       # coursework checkpoints
 
-Reads fresh strings and saves, in a run folder of its own, the trajectories in hidden space, the
-units, gates and predictions over time, the machine the network implements, and trace.csv.
+The options of language and network that are given choose among the runs. Reads fresh strings and
+saves, in a run folder of its own, the trajectories in hidden space, the units, gates and
+predictions over time, the machine the network implements, and trace.csv.
 """
 
 import json
@@ -41,7 +42,7 @@ def parse_args(argv=None):
     add("--seed", type=number(int, 0, most=2**63 - 1), default=0, help="seed of the strings")
     help = "runs are looked for in here, and a folder for the figures is made"
     add("--out", "--out_path", dest="out", metavar="DIR", default="results", help=help)
-    help = """animation.gif: the network reads a string; training.gif: how its hidden-unit plot has
+    help = """animation.gif: the network reads strings; training.gif: how its hidden-unit plot has
         formed, from the checkpoints of its run (seq_train.py --save_every 1 keeps many)"""
     add_flag(group, "--animate", help)
     add_flag(group, "--quiet", "do not print the traced strings")

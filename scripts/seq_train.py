@@ -37,7 +37,7 @@ def parse_args(argv=None):
     group.add_argument("--n_most", type=number(int, 1, most=10**6), help=help)
     help = "a checkpoint is kept after each so many thousand sequences, for seq_plot.py"
     group.add_argument("--save_every", type=number(int, 1, most=10**6), default=10, help=help)
-    add_flag(group, "--rates", "SRNs of two letters: contraction times expansion of every network")
+    add_flag(group, "--rates", "SRNs of two letters: contraction times expansion, quantiles")
     add_flag(group, "--set_weights", "no training: weights set by hand that count exactly (lstm)")
     help = "go on with the networks of a run folder or a checkpoint, up to --epoch"
     group.add_argument("--resume", metavar="RUN", help=help)

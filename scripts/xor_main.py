@@ -7,9 +7,9 @@
     python scripts/xor_main.py --size 7 --seeds 200     # 7 x 7 points, 12 units
     python scripts/xor_main.py --size 5 --animate       # a moving picture of the training
 
-Prints the weights, each unit's dividing line as an equation and the activations at every point;
+Prints the weights, each unit's dividing line as an inequality and the activations at every point;
 the run folder holds pictures of every unit, the network's diagram and the training. Exit status 1:
-trained, but some points are still on the wrong side.
+trained, but no network has every point on its side.
 """
 
 import os

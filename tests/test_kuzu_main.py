@@ -323,7 +323,7 @@ def test_interrupted_before_the_first_epoch(kuzu, commands, monkeypatch):
 
     monkeypatch.setattr("kuzu.results.loss_line", interrupted)
     done = kuzu("--net", "lin", status=130)
-    assert "\nInterrupted before the first epoch ended.\n" in done.stdout
+    assert "\nInterrupted before the first test.\n" in done.stdout
     assert [path.name for path in commands.folder(done).iterdir()] == ["config.json"]
 
 

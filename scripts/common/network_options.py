@@ -30,8 +30,10 @@ def add_network_options(parser):
     help += "reber: the least number of symbols (default: 4); dyck: the symbols read (default: 50)"
     add("--length", type=number(int, 1), help=help)
     add("--model", choices=("srn", "lstm"), help="the network (default: srn)")
-    help = "hidden units (default: srn: one per symbol, 4 for anb2nc3n, 2 for reber; lstm: 3, 4 "
-    help += "for embedded reber)"
+    help = (
+        "hidden units (default: srn: one per symbol, and one for each of several counters, 4 for "
+    )
+    help += "anb2nc3n, 2 for reber; lstm: 3, 4 for embedded reber; dyck1: 2, dyck2: 12)"
     add("--hid", type=number(int, 1), help=help)
     parser.set_defaults(embed=None)
 
@@ -46,11 +48,14 @@ def add_training_options(parser):
     """Add the options of a Recipe; each is None where it is not given."""
     group = parser.add_argument_group("training (the defaults depend on language and network)")
     add = group.add_argument
-    help = "far: an LSTM is trained, longer, to count far beyond --length (default: usual)"
+    help = "far: an LSTM, or an SRN on anbn, is trained, longer, to count far beyond --length "
+    help += "(default: usual)"
     add("--recipe", choices=("usual", "far"), help=help)
-    add("--optim", choices=("rotated", "adam", "sgd"), help="the optimizer")
+    help = "the optimizer; rotated: Adam in the eigenbasis of each network's gradients"
+    add("--optim", choices=("rotated", "adam", "sgd"), help=help)
     add("--lr", type=number(float, above=0, most=1e6), help="learning rate")
-    add("--mom", type=number(float, 0, most=0.99999), help="momentum of sgd")
+    help = "momentum of sgd; of the others, decay of the first moment"
+    add("--mom", type=number(float, 0, most=0.99999), help=help)
     add("--init", type=number(float, above=0, most=1e3), help="spread of initial weights")
     add("--batch_size", type=number(int, 1), help="sequences per update")
     help = "length of training, in thousands of sequences per network"
