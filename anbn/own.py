@@ -98,10 +98,12 @@ def read(path, length=None):
     """
     path = Path(path).expanduser().resolve()
     try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
         if path.suffix == ".py":
-            language = _defined(path, length)
+            language = _defined(path, text, length)
         else:
-            language = ListLanguage(path.stem, path.read_text(encoding="utf-8-sig").splitlines())
+            language = ListLanguage(path.stem, text.splitlines())
             if length not in (None, language.length):
                 raise LanguageError(f"it has {language.length} strings, not --length {length}")
     except (OSError, UnicodeDecodeError) as error:
@@ -110,13 +112,13 @@ def read(path, length=None):
     except LanguageError as error:
         raise LanguageError(f"{path}: {error}") from None
     language.file = str(path)
-    language.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    language.sha256 = hashlib.sha256(content).hexdigest()
     return language
 
 
-def _defined(path, length):
+def _defined(path, source, length):
     """The Language that a Python file defines."""
-    source, names = path.read_text(encoding="utf-8"), {"__name__": f"language_{path.stem}"}
+    names = {"__name__": f"language_{path.stem}"}
     try:
         exec(compile(source, path, "exec"), names)
         kinds = (v for v in names.values() if isinstance(v, type) and issubclass(v, Language))

@@ -110,9 +110,8 @@ def check_options(network, options, resume):
     not given. To `resume` takes over the number of epochs."""
     epochs = options.pop("epochs") if resume else None
     has = {**asdict(network.recipe), "recipe": network.recipe.name}
-    has |= {"net": network.net, "n_hidden": network.n_hidden, "seed": network.seed}
-    if network.net != "full":
-        del options["n_hidden"]  # it has no such units
+    n_hidden = network.n_hidden if network.net == "full" else "none"
+    has |= {"net": network.net, "n_hidden": n_hidden, "seed": network.seed}
     for name, value in options.items():
         if value not in (None, has[name]):
             raise CheckpointError(
@@ -132,7 +131,7 @@ def other_data(network, data):
     if network.data != data.title:
         return f"was trained on the {network.data}, not on the {data.title}"
     if network.sha256 not in (None, data.sha256):
-        return f"was trained on other images than these {data.title}"
+        return f"was trained on other images of the same title, {data.title}"
     return None
 
 

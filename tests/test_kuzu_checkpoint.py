@@ -124,6 +124,7 @@ CORRUPTIONS = [
     put("net", "conv"),
     put("net", "lin"),
     put("n_hidden", 21),
+    put("sha256", 5),
     put("n_hidden", 10**12),
     put("n_hidden", 0),
     put("seed", 2**63),
@@ -243,4 +244,5 @@ def test_options_that_contradict_a_checkpoint(contents, tmp_path):
     check_options(network, {**none, "epochs": 5}, resume=True)
     assert network.recipe.epochs == 5
     conv = load(saved(tmp_path, contents["conv"]))
-    check_options(conv, {**none, "n_hidden": 77}, resume=False)  # it has no such units
+    with pytest.raises(CheckpointError, match="n_hidden is none, not 77"):  # NetFull's alone
+        check_options(conv, {**none, "n_hidden": 77}, resume=False)

@@ -194,6 +194,7 @@ NO_CUDA = not torch.cuda.is_available()
         (("--checkpoint", "OTHER", "--eval_only"), "not a checkpoint of kuzu_main.py"),
         (("--checkpoint", "NAN", "--eval_only"), "not finite"),
         (("--checkpoint", "CONV", "--resume", "--net", "lin"), "net is conv"),
+        (("--checkpoint", "CONV", "--eval_only", "--hid", 20), "n_hidden is none"),
         (("--checkpoint", "CONV", "--resume", "--epochs", 2), "2 epochs already"),
         (("--checkpoint", "CONV", "--resume", "--epochs", 3, "--lr", 0.5), "lr is 0.01"),
         (("--checkpoint", "CONV", "--resume", "--recipe", "tuned"), "recipe is classic"),
@@ -257,7 +258,7 @@ def test_other_images_of_the_same_title_are_noticed(trained, data_dir, tmp_path,
         (other / name).write_bytes(content)
     saved = "--checkpoint", trained[1] / "model.pt"
     done = kuzu(*saved, "--resume", "--epochs", 3, data_dir=other, status=2)
-    one_line(done, "trained on other images than these images in data")
+    one_line(done, "trained on other images of the same title, images in data")
     assert "trained on other images" in kuzu(*saved, "--eval_only", data_dir=other).stderr
     content = torch.load(saved[1], weights_only=True)
     del content["sha256"]  # as checkpoints were before

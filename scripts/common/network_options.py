@@ -30,10 +30,8 @@ def add_network_options(parser):
     help += "reber: the least number of symbols (default: 4); dyck: the symbols read (default: 50)"
     add("--length", type=number(int, 1), help=help)
     add("--model", choices=("srn", "lstm"), help="the network (default: srn)")
-    help = (
-        "hidden units (default: srn: one per symbol, and one for each of several counters, 4 for "
-    )
-    help += "anb2nc3n, 2 for reber; lstm: 3, 4 for embedded reber; dyck1: 2, dyck2: 12)"
+    help = """hidden units (default: srn: one per symbol, and one for each of several counters, 4
+        for anb2nc3n, 2 for reber; lstm: 3, 4 for embedded reber; dyck1: 2, dyck2: 12)"""
     add("--hid", type=number(int, 1), help=help)
     parser.set_defaults(embed=None)
 
